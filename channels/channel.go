@@ -98,6 +98,10 @@ type Envelope struct {
 	To      Recipient
 	Message Message
 	Thread  Thread // what an earlier update of this incident left here, or empty
+
+	// Accepted is when the update was accepted: the same on every attempt, so a
+	// date in the message does not differ between them. Zero means not known.
+	Accepted time.Time
 }
 
 // Recipient is one address on one channel.

@@ -1,0 +1,153 @@
+package email
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"mime/quotedprintable"
+	"strings"
+	"sync"
+	"time"
+
+	"sitrep/channels"
+)
+
+// keptRenderings is how many built messages are kept. An update makes a few (by
+// audience, locale and zone), and a few updates are under way at a time.
+const keptRenderings = 32
+
+// maxLine is the longest line mail carries, without CRLF (RFC 5322 section 2.1.1).
+const maxLine = 998
+
+// builder makes what is the same for all recipients of a rendering, once.
+type builder struct {
+	from, replyTo party
+
+	mu    sync.Mutex
+	built map[content][]byte
+}
+
+// content is what a built message is made of and found again by. Comparing it costs a
+// few microseconds at worst; no two renderings can be mistaken for each other.
+type content struct{ subject, text, html string }
+
+// tail returns the constant headers and the body of a rendering. It is shared:
+// nobody writes to it.
+func (b *builder) tail(m channels.Message) []byte {
+	key := content{m.Subject, m.Text, m.HTML}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t, ok := b.built[key]; ok {
+		return t
+	}
+	if b.built == nil || len(b.built) >= keptRenderings {
+		b.built = make(map[content][]byte, keptRenderings)
+	}
+	t := b.build(m)
+	b.built[key] = t
+	return t
+}
+
+func (b *builder) build(m channels.Message) []byte {
+	dst := make([]byte, 0, len(m.Text)+len(m.HTML)+len(m.HTML)/4+2048)
+	dst = appendParty(dst, "From", b.from)
+	if b.replyTo.addr.spec != "" {
+		dst = appendParty(dst, "Reply-To", b.replyTo)
+	}
+	if s := clean(m.Subject); s != "" {
+		dst = appendText(dst, "Subject", s)
+	}
+	dst = append(dst, "Auto-Submitted: auto-generated\r\n"+
+		"X-Auto-Response-Suppress: OOF, AutoReply, DR, RN, NRN\r\n"+
+		"MIME-Version: 1.0\r\n"...)
+	if m.HTML == "" {
+		return appendPart(dst, "text/plain; charset=utf-8; format=flowed", m.Text)
+	}
+	boundary := boundaryOf(m)
+	dst = append(dst, "Content-Type: multipart/alternative;\r\n boundary=\""+boundary+"\"\r\n\r\n"...)
+	dst = append(dst, "--"+boundary+"\r\n"...)
+	dst = appendPart(dst, "text/plain; charset=utf-8; format=flowed", m.Text)
+	dst = append(dst, "\r\n--"+boundary+"\r\n"...)
+	dst = appendPart(dst, "text/html; charset=utf-8", m.HTML)
+	return append(dst, "\r\n--"+boundary+"--\r\n"...)
+}
+
+// boundaryOf is made from the content: the same message has the same one, and
+// nobody can write a text that contains its own.
+func boundaryOf(m channels.Message) string {
+	h := sha256.New()
+	for _, s := range []string{m.Subject, m.Text, m.HTML} {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	return "=_" + hex.EncodeToString(h.Sum(nil)[:15])
+}
+
+// appendPart appends the headers and the body of a part, which ends in CRLF.
+func appendPart(dst []byte, contentType, body string) []byte {
+	dst = append(dst, "Content-Type: "+contentType+"\r\nContent-Transfer-Encoding: "...)
+	lines := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body)
+	if !strings.HasSuffix(lines, "\n") {
+		lines += "\n"
+	}
+	if isSevenBit(lines) {
+		dst = append(dst, "7bit\r\n\r\n"...)
+		return append(dst, strings.ReplaceAll(lines, "\n", "\r\n")...)
+	}
+	var encoded strings.Builder
+	w := quotedprintable.NewWriter(&encoded)
+	// A strings.Builder takes everything, so neither of these can fail.
+	_, _ = w.Write([]byte(strings.ToValidUTF8(lines, "\uFFFD")))
+	_ = w.Close()
+	dst = append(dst, "quoted-printable\r\n\r\n"...)
+	for line := range strings.Lines(encoded.String()) {
+		if rest, ok := strings.CutPrefix(line, "From "); ok { // mailboxes put a > before it
+			line = "=46rom " + rest
+		}
+		dst = append(dst, line...)
+	}
+	return dst
+}
+
+// isSevenBit reports whether s, in lines ending in LF, can travel as it is: ASCII without
+// control characters, no line too long, none that a mailbox would escape.
+func isSevenBit(s string) bool {
+	for line := range strings.SplitSeq(s, "\n") {
+		if len(line) > maxLine || strings.HasPrefix(line, "From ") {
+			return false
+		}
+		for i := range len(line) {
+			if c := line[i]; (c < ' ' && c != '\t') || c > '~' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// head is what differs from one recipient to the next.
+type head struct {
+	date   time.Time
+	id     string // <key@domain>
+	to     party
+	thread thread
+}
+
+// append appends the headers of h; the constant ones follow.
+func (h head) append(dst []byte) []byte {
+	dst = append(dst, "Date: "...)
+	dst = h.date.UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700")
+	dst = append(append(dst, "\r\nMessage-ID: "...), h.id...)
+	dst = appendParty(append(dst, "\r\n"...), "To", h.to)
+	if len(h.thread) == 0 {
+		return dst
+	}
+	dst = append(append(dst, "In-Reply-To: "...), h.thread[len(h.thread)-1]...)
+	dst = append(dst, "\r\nReferences:"...)
+	for i, id := range h.thread {
+		if i > 0 {
+			dst = append(dst, "\r\n"...)
+		}
+		dst = append(append(dst, ' '), id...)
+	}
+	return append(dst, "\r\n"...)
+}
