@@ -1,0 +1,176 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"sitrep/incident"
+)
+
+// Config is the whole configuration, as plain values. It is safe for concurrent
+// use once loaded, as long as nobody changes it.
+type Config struct {
+	Path   string // the file, as it was named
+	Ledger string // "sqlite://" and an absolute path
+
+	TemplatesDir      string // absolute; empty: only the built-in templates
+	RequireNextUpdate bool   // an unresolved update without a promise is an error
+	Zone              *time.Location
+	ExpireAfter       time.Duration // how long a delivery is tried, where its channel says nothing
+
+	LeakGuard LeakGuard
+	Page      Page
+
+	Channels  []Channel
+	Customers []incident.Party
+
+	found    *collector // mistakes
+	warnings *collector
+	origins  []origin // where each address stands
+}
+
+// LeakGuard is what the leak guard looks for beside what it knows by itself.
+type LeakGuard struct {
+	InternalHosts []string // lower case; "corp.example.com" covers its subdomains
+	Words         []string
+}
+
+// Page is the built-in status page.
+type Page struct {
+	BaseURL string // without a slash at its end; empty: links are relative
+	Title   string
+	Listen  string // host:port for `sitrep page`
+}
+
+// Load reads the file at path. env is the environment, as os.Environ gives it.
+//
+// The error is an *Errors with every mistake. Even then Load returns what it could
+// make of the file, for [Config.Check] to add what else is wrong with it; it
+// returns nil only if there is nothing to go on with.
+func Load(path string, env []string) (*Config, error) {
+	src, mode, err := readSmall(path, maxFile)
+	if err != nil {
+		return nil, &Errors{[]Problem{{What: upper(reason(path, err)) + ".", Remedy: configRemedy(err)}}}
+	}
+	return parse(path, src, env, wide(mode))
+}
+
+// Parse is Load for a file whose content is at hand: it reads nothing but the
+// files that the content names, relative to the directory of path.
+func Parse(path string, src []byte, env []string) (*Config, error) {
+	return parse(path, src, env, false)
+}
+
+func parse(path string, src []byte, env []string, exposed bool) (*Config, error) {
+	c := &Config{Path: path, found: &collector{}, warnings: &collector{}}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		dir = filepath.Dir(path)
+	}
+	d := &decoder{
+		file: path, dir: dir, env: environment(env), exposed: exposed,
+		out: c.found, warnings: c.warnings, used: &nameSet{},
+	}
+	root := d.parse(src)
+	if root == nil {
+		return nil, c.found.err()
+	}
+	c.fill(d, root)
+	return c, c.found.err()
+}
+
+// file is the top of the YAML file.
+type file struct {
+	settings  `yaml:",inline"`
+	Channels  []rawChannel  `yaml:"channels" doc:"The ways out. Each has an id, by which lists refer to it, and a kind."`
+	Customers []rawCustomer `yaml:"customers" doc:"Who has outages, and the lists of people to tell."`
+}
+
+func (c *Config) fill(d *decoder, root *yaml.Node) {
+	f := file{settings: d.defaults()} // what is wrong in the file stays as it is by default
+	d.structure(root, topKey, reflect.ValueOf(&f).Elem(), nil)
+	c.apply(d, d.layered(root, f.settings), root)
+	c.channels(d, f.Channels)
+	c.customers(d, f.Customers)
+	d.strangers()
+}
+
+// Warnings are what is no mistake and yet deserves a look. They are complete after
+// [Config.Check].
+func (c *Config) Warnings() []Problem { return c.warnings.sorted() }
+
+// Channel is the channel with that id; ids are told apart by case.
+func (c *Config) Channel(id string) (Channel, bool) {
+	i := slices.IndexFunc(c.Channels, func(ch Channel) bool { return ch.ID == id })
+	if i < 0 {
+		return Channel{}, false
+	}
+	return c.Channels[i], true
+}
+
+// ErrNoFile says that no configuration was named and none is in the usual places.
+var ErrNoFile = errors.New("there is no configuration file")
+
+// Find is the configuration file to use: the one named explicitly, else the one
+// that SITREP_CONFIG names, else ./sitrep.yaml, else sitrep/sitrep.yaml in the
+// user's configuration directory. It wraps ErrNoFile if there is none.
+//
+// viper could search too, but it also takes ./sitrep.json and, without an ending,
+// the program itself (./sitrep, as go build leaves it) for the configuration.
+func Find(explicit string) (string, error) {
+	for _, named := range []string{explicit, os.Getenv("SITREP_CONFIG")} {
+		if named != "" {
+			return named, nil // Load says what is wrong with it
+		}
+	}
+	places := []string{"sitrep.yaml"}
+	if dir, err := os.UserConfigDir(); err == nil {
+		places = append(places, filepath.Join(dir, "sitrep", "sitrep.yaml"))
+	}
+	for _, p := range places {
+		if info, err := os.Stat(p); err == nil && !info.IsDir() {
+			return p, nil
+		}
+	}
+	return "", &noFile{places}
+}
+
+type noFile struct{ places []string }
+
+func (e *noFile) Error() string {
+	return "there is no configuration: looked for " + strings.Join(e.places, " and ") +
+		". Copy config.example.yaml to ./sitrep.yaml, or name a file with --config."
+}
+
+func (e *noFile) Unwrap() error { return ErrNoFile }
+
+func configRemedy(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "Copy config.example.yaml there, or name another file with --config."
+	}
+	return fileRemedy(err)
+}
+
+func environment(env []string) map[string]string {
+	m := make(map[string]string, len(env))
+	for _, kv := range env {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			m[k] = v
+		}
+	}
+	return m
+}
+
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// sortedKeys is for messages and decisions that must not depend on map order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
