@@ -47,7 +47,7 @@ func (s Severity) String() string {
 // ParseSeverity reads "SEV1", "sev 1", "Sev-1" or "1". Severities run from 1 to 5.
 func ParseSeverity(text string) (Severity, error) {
 	t := strings.ToUpper(strings.TrimSpace(text))
-	t = strings.TrimLeft(strings.TrimPrefix(t, "SEV"), " -")
+	t = strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(t, "SEV"), "ERITY"), " -")
 	n, err := strconv.Atoi(t)
 	if err != nil || n < 1 || n > 5 {
 		return 0, fmt.Errorf("%q is not a severity: write SEV1 to SEV5", text)

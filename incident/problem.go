@@ -1,7 +1,10 @@
 package incident
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -40,4 +43,25 @@ func (p Problems) Err() error {
 		return nil
 	}
 	return p
+}
+
+// sorted is p in the order of the source, those without a line first, and each
+// problem once.
+func (p Problems) sorted() Problems {
+	slices.SortStableFunc(p, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	return slices.Compact(p)
+}
+
+// refusal is why a piece of text cannot be read; it becomes a Problem where the
+// line is known.
+type refusal struct{ what, remedy string }
+
+func (r *refusal) Error() string { return r.what + " " + r.remedy }
+
+// problemOf is err at a line.
+func problemOf(line int, err error) Problem {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return Problem{line, r.what, r.remedy}
+	}
+	return Problem{line, err.Error(), ""}
 }
