@@ -12,7 +12,9 @@
 //   - Accept is durable and atomic: when it returns, the update and all its
 //     deliveries survive power loss; when it fails, nothing of it is there.
 //   - The same update key is accepted once. Accepting it again adds only recipients
-//     that were not there, and never changes one that was.
+//     that were not there, and never changes one that was. One that a newer update
+//     of the incident was accepted for in the meantime is added as Superseded, for
+//     old news must not follow new.
 //   - A claimed delivery is nobody else's until it is settled or its lease ends. A
 //     claim counts as an attempt from that moment, durably: if the process dies, the
 //     next claim says Interrupted, and an attempt is on record as such.
@@ -27,7 +29,9 @@
 //   - Every method is safe for concurrent use and by several processes at once, and
 //     returns ctx's error soon after ctx is done.
 //
-// Times are stored to the microsecond and returned in UTC. Strings are valid UTF-8.
+// Times are stored to the microsecond and returned in UTC. Text is valid UTF-8
+// without U+0000: what the caller made is refused if it is not ([Acceptance.Check]),
+// what a remote side said is mended and bounded ([Settlement.Clean]).
 package ledger
 
 import (
@@ -66,7 +70,8 @@ type Intake interface {
 	// Reopen makes deliveries of an update that ended as failed, bounced, expired
 	// or unknown pending again, due at now, with a new expiry; it returns how
 	// many. It lifts the suppression of their addresses, for a person asked.
-	// Those that a newer update has since reached stay as they are.
+	// Those that a newer update has since reached, or may have (it is unknown, or
+	// an attempt is under way), stay as they are. Attempts are counted on.
 	Reopen(ctx context.Context, update string, now, expire time.Time) (int, error)
 }
 
@@ -80,7 +85,11 @@ type Acceptance struct {
 
 // Planned is a delivery to be.
 type Planned struct {
-	Key       string // see channels.Envelope.Key; unique in the ledger
+	// Key is channels.Envelope.Key. It is unique in the ledger. Keys of one update
+	// that share a beginning (eight characters derived from the update, the rest
+	// from the recipient) lie side by side in an engine's index, which keeps
+	// acceptance fast when the ledger has grown large.
+	Key       string
 	Channel   string // channel id
 	To        channels.Recipient
 	List      string
@@ -145,7 +154,7 @@ type Claimed struct {
 
 	// Next is when it is worth asking again if nothing happens before: the
 	// earliest due time or lease end of what is unsettled and was not claimed
-	// now, or the end of the channel's pause. Zero if nothing is unsettled.
+	// now, or the end of the channel's pause. Zero if nothing else is unsettled.
 	Next time.Time
 
 	Paused *Pause // the channel's pause, if one is in force at Now
@@ -166,6 +175,11 @@ type Claim struct {
 	// may have arrived. Ambiguous: the last settled attempt ended ambiguous.
 	Interrupted bool
 	Ambiguous   bool
+
+	// Reopened: a person asked for this delivery again after it had ended (see
+	// Intake.Reopen), so where nobody can tell whether an earlier attempt arrived
+	// it is to be sent rather than left Unknown once more.
+	Reopened bool
 
 	Incident, Update, Customer, Severity, Audience string
 	Seq                                            int

@@ -84,7 +84,7 @@ type Attempt struct {
 	Fault          channels.Fault // Ambiguous for an interrupted attempt
 	Interrupted    bool           // the process died before it could say what happened
 	Detail         string
-	Started, Ended time.Time
+	Started, Ended time.Time // Ended is zero for an interrupted attempt: nobody knows
 }
 
 // Reader is the read side.
@@ -93,7 +93,10 @@ type Reader interface {
 	Incidents(ctx context.Context, q IncidentQuery) ([]Incident, error)
 	// Updates returns updates, newest first.
 	Updates(ctx context.Context, q UpdateQuery) ([]Update, error)
-	// Deliveries streams deliveries in the order they were accepted.
+	// Deliveries streams deliveries, update by update in the order of acceptance
+	// and as they were planned within one. Nothing is held while the caller works
+	// on one, so it may call any other method; what changes meanwhile may or may
+	// not be seen.
 	Deliveries(ctx context.Context, q DeliveryQuery) iter.Seq2[Delivery, error]
 	// Attempts returns the attempts on record for a delivery, oldest first.
 	Attempts(ctx context.Context, delivery string) ([]Attempt, error)

@@ -1,0 +1,11 @@
+// Package ledgertest is the contract of package ledger as a suite of tests. Every
+// engine runs it and passes all of it; nothing in it knows which engine it is.
+//
+//	func TestContract(t *testing.T) {
+//		ledgertest.Run(t, ledgertest.Engine{Open: openTemporary})
+//	}
+//
+// Time is a parameter of every method under test, so no test sleeps, and each runs
+// on a store of its own. [BenchmarkAccept] and [BenchmarkWork] measure an engine's
+// two hot paths the same way on each.
+package ledgertest

@@ -1,0 +1,54 @@
+package ledgertest
+
+import (
+	"testing"
+
+	"sitrep/ledger"
+)
+
+// Engine is what is tested.
+type Engine struct {
+	// Open makes a new, empty store and opens it. What it opens is closed when the
+	// test is over.
+	Open func(t testing.TB) Store
+}
+
+// Store is a store and one handle on it.
+type Store struct {
+	ledger.Ledger
+
+	// Again opens another handle on the same store, as another process would.
+	Again func(t testing.TB) ledger.Ledger
+}
+
+// Run runs the whole suite, each test on a new store.
+func Run(t *testing.T, e Engine) {
+	groups := []struct {
+		name  string
+		tests []test
+	}{
+		{"Intake", intakeTests()},
+		{"Supersession", supersessionTests()},
+		{"Reopen", reopenTests()},
+		{"Claim", claimTests()},
+		{"Lease", leaseTests()},
+		{"Order", orderTests()},
+		{"Settle", settleTests()},
+		{"Read", readTests()},
+		{"Pages", pageTests()},
+		{"Hostile", hostileTests()},
+		{"Several", severalTests()},
+	}
+	for _, g := range groups {
+		t.Run(g.name, func(t *testing.T) {
+			for _, x := range g.tests {
+				t.Run(x.name, func(t *testing.T) { x.run(t, &rig{T: t, Store: e.Open(t)}) })
+			}
+		})
+	}
+}
+
+type test struct {
+	name string
+	run  func(*testing.T, *rig)
+}

@@ -1,0 +1,27 @@
+// Package sqlite is the ledger on one machine: a SQLite file, no server.
+//
+// # What it promises
+//
+//   - Everything of [sitrep/ledger], by several goroutines and several processes on
+//     one machine. The file must be on a local disk: SQLite's write-ahead log does
+//     not work over a network file system.
+//   - What was accepted or settled survives power loss: every commit is on disk
+//     (fsync) before the call returns.
+//   - The file is made with mode 0600 and its directory with 0700, for updates hold
+//     what customers must not see. Rights that are there already stay as they are.
+//   - A file of a newer version is refused and left alone; an older one is brought
+//     up to date when it is opened. There is no way back.
+//   - Errors say what happened to which file and what to do. When a call fails,
+//     nothing of it was recorded.
+//
+// # How it works
+//
+// One connection writes, one caller at a time, in the order they came; waiting ends
+// with the caller's context, a transaction once begun is finished or rolled back
+// whole. A few other connections read and are never in the way of the writer.
+//
+// A claim writes only a lease, a narrow row beside the delivery, so that the wide
+// row and its indexes are written twice in a delivery's life: when it is accepted
+// and when it is settled. Settled deliveries leave the queue's index, so claims and
+// counts of what is pending do not grow slower with the years.
+package sqlite
