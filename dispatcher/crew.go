@@ -1,0 +1,173 @@
+package dispatcher
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// crew is one Run or Work: the goroutines and what they share.
+//
+//	per lane: one feeder (claims), Workers workers (attempt)
+//	one settler (records, in groups), one lease keeper
+//
+// A feeder hands claims to its workers, they hand settlements to the settler, and
+// the settler tells the lane. Nothing else is shared between lanes but the settler,
+// which no channel can hold up.
+type crew struct {
+	d       *Dispatcher
+	scope   Scope
+	lanes   []*lane
+	settler *settler
+	cache   *cache
+	lease   lease
+	open    atomic.Int64  // claims not yet settled
+	quiet   chan struct{} // a lane may have run dry
+}
+
+func newCrew(d *Dispatcher, s Scope, lanes []Lane) *crew {
+	c := &crew{d: d, scope: s, quiet: make(chan struct{}, 1), cache: newCache(d.o.Ledger)}
+	c.settler = newSettler(d, &c.open)
+	for _, l := range lanes {
+		c.lanes = append(c.lanes, newLane(c, l))
+	}
+	return c
+}
+
+// run returns when all its goroutines have ended. soft is done when no new attempt
+// may begin, hard when attempts in flight must end.
+func (c *crew) run(ctx context.Context, untilDry bool) error {
+	soft, stop := context.WithCancel(ctx)
+	defer stop()
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+
+	var lanes, rest sync.WaitGroup
+	rest.Go(func() { c.killAfterGrace(soft, hard, kill) })
+	rest.Go(func() { c.keepLease(hard) })
+	settled := make(chan error, 1)
+	go func() { settled <- c.settler.run(soft) }()
+	for _, l := range c.lanes {
+		lanes.Go(func() { l.run(soft, hard) })
+	}
+	dry := untilDry && c.waitDry(soft)
+	if dry {
+		stop()
+	}
+	lanes.Wait()
+	close(c.settler.in)
+	err := <-settled
+	kill()
+	rest.Wait()
+	if err == nil && !dry {
+		err = ctx.Err()
+	}
+	return err
+}
+
+func (c *crew) killAfterGrace(soft, hard context.Context, kill context.CancelFunc) {
+	select {
+	case <-hard.Done():
+		return
+	case <-soft.Done():
+	}
+	t := time.NewTimer(c.d.o.Grace)
+	defer t.Stop()
+	select {
+	case <-hard.Done():
+	case <-t.C:
+		kill()
+	}
+}
+
+// waitDry waits until no lane has anything pending (true) or soft is done (false).
+// Lanes do not depend on each other, so each can be asked by itself.
+func (c *crew) waitDry(soft context.Context) bool {
+	for {
+		if c.allDry() {
+			return true
+		}
+		select {
+		case <-soft.Done():
+			return false
+		case <-c.quiet:
+		}
+	}
+}
+
+func (c *crew) allDry() bool {
+	for _, l := range c.lanes {
+		if !l.dry() {
+			return false
+		}
+	}
+	return true
+}
+
+// nudge fills a one-place channel if it is empty: a wake-up that is never lost and
+// never blocks.
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// lease knows until when what this process has claimed is its own.
+type lease struct {
+	mu      sync.Mutex
+	renewed time.Time // everything held when it was renewed is ours until then
+	lapsed  time.Time // claims made before then may have passed to somebody else
+}
+
+// holds reports whether a claim made at claimed, leased until until, is still ours
+// for certain.
+func (l *lease) holds(claimed, until, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if claimed.Before(l.lapsed) {
+		return false
+	}
+	return now.Before(until) || now.Before(l.renewed)
+}
+
+// keepLease renews at a third of the lease, so that two renewals may fail. After a
+// longer gap (the ledger away, the machine asleep) what was claimed before is not
+// attempted any more: somebody else may have it.
+func (c *crew) keepLease(hard context.Context) {
+	tick := time.NewTicker(c.d.o.Lease / 3)
+	defer tick.Stop()
+	good := c.d.o.Now()
+	for {
+		select {
+		case <-hard.Done():
+			return
+		case <-tick.C:
+		}
+		now := c.d.o.Now()
+		if c.open.Load() > 0 && !c.renew(hard, now, now.Sub(good) > c.d.o.Lease) {
+			continue
+		}
+		good = now
+	}
+}
+
+func (c *crew) renew(hard context.Context, now time.Time, late bool) bool {
+	until := now.Add(c.d.o.Lease)
+	ctx, cancel := context.WithTimeout(hard, c.d.o.Lease/3)
+	defer cancel()
+	if err := c.d.o.Ledger.Renew(ctx, c.d.owner, until); err != nil {
+		if hard.Err() == nil {
+			c.d.trouble("", "renew the lease of what is being sent", err)
+		}
+		return false
+	}
+	c.lease.mu.Lock()
+	defer c.lease.mu.Unlock()
+	c.lease.renewed = until
+	if late {
+		c.lease.lapsed = now
+	}
+	return true
+}

@@ -1,0 +1,47 @@
+// Package dispatcher takes an update in and sees to it that every recipient's
+// delivery reaches an outcome.
+//
+//	Prepare  read → resolve → plan → render → leak guard     (records nothing)
+//	Publish  update and deliveries, one durable transaction  (the sender's call returns)
+//	Run      lanes: claim → attempt → settle                 (until stopped)
+//	Work     the same, until nothing is pending
+//
+// # What it promises
+//
+//   - What was published reaches an outcome. The ledger is the queue: a process that
+//     dies loses nothing, and whatever it was doing is found interrupted.
+//   - At least once, and honest about it. Keys follow from the content (see
+//     [DeliveryKey]). An attempt that may have arrived is looked into where the
+//     channel can (channels.Finder); else the channel's policy decides, and what
+//     nobody can tell ends as unknown.
+//   - Order and supersession are the ledger's; the dispatcher never attempts what it
+//     has not claimed, nor what it may have lost the lease of.
+//   - One bad recipient harms nobody else, and one slow channel delays no other:
+//     each channel is a lane with its own workers. A panic in a channel is an
+//     ambiguous attempt of one delivery.
+//   - Retries end by age. In between they wait with full jitter, never less than the
+//     remote side asked for, and never more than an hour.
+//   - A channel that limits or refuses us rests as a whole, durably, and comes back
+//     with one attempt at a time until one gets through.
+//   - Nothing is sent to anybody when the leak guard finds something, unless a reason
+//     is put on record.
+//
+// # Goroutines
+//
+// Prepare and Publish start none. Run and Work own, until they return: per lane a
+// feeder, which claims ahead of the workers and otherwise sleeps, and its workers;
+// one settler, which records results in groups; one keeper of the lease. A worker's
+// attempts run in a second goroutine of its own, so that a channel that ignores its
+// deadline can be left alone. Stopping ends them in this order: feeders, workers (attempts in flight
+// have a grace), settler.
+//
+// # What a fault leads to
+//
+//	none          delivered
+//	unavailable   again, with back-off, until the delivery's age ends it
+//	rate_limited  the channel rests as long as it was asked to; then again
+//	unauthorized  the channel rests for one to five minutes; then again
+//	no_recipient  failed, and the address is not written to any more
+//	rejected      failed
+//	ambiguous     ask the channel before sending again; if it cannot tell: resend or unknown
+package dispatcher

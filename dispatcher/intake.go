@@ -1,0 +1,297 @@
+package dispatcher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sitrep/channels"
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/renderers"
+)
+
+// Submission is an update as somebody hands it in, and what they say beside it.
+// Empty fields leave the word to the update's own text.
+type Submission struct {
+	Source   []byte   // the Markdown
+	Incident string   // --incident
+	Key      string   // the idempotency key; empty: the front matter's, or one of the content
+	Next     string   // --next
+	Only     []string // --only, see Who
+	Override string   // why the leak guard's findings are to be sent all the same
+}
+
+// Prepared is an update ready to be published: everything is decided, nothing is
+// recorded.
+type Prepared struct {
+	Update   incident.Update
+	Source   []byte
+	Warnings incident.Problems
+	Plan     Plan
+	Findings []renderers.Finding
+
+	// Earlier is set if this update (its key) was accepted before: publishing it
+	// adds only recipients who were not told then.
+	Earlier *ledger.Update
+	// New is how many deliveries publishing adds: all of the plan, but for an
+	// Earlier update.
+	New int
+
+	submission Submission
+	override   string
+	cleared    bool
+}
+
+// Prepare reads, resolves and plans an update, and has the leak guard read what
+// would leave the team. It records nothing, and what it returns is what preview and
+// --dry-run show.
+//
+// What the author can mend is an incident.Problems with every problem at once; what
+// the leak guard refuses is a *Refusal. Both come with a Prepared as complete as it
+// can be. Any other error is the ledger's.
+func (d *Dispatcher) Prepare(ctx context.Context, s Submission) (Prepared, error) {
+	p := Prepared{Source: s.Source, submission: s}
+	draft, _ := incident.Parse(s.Source) // Resolve repeats its problems
+	key := cmp.Or(strings.TrimSpace(s.Key), draft.Key())
+	earlier, err := d.earlier(ctx, key)
+	if err != nil {
+		return p, err
+	}
+	p.Earlier = earlier
+	if earlier != nil {
+		return d.again(ctx, p, s)
+	}
+	return d.first(ctx, p, draft, key)
+}
+
+// first prepares an update that was not seen before.
+func (d *Dispatcher) first(ctx context.Context, p Prepared, draft incident.Draft, key string) (Prepared, error) {
+	known, err := d.known(ctx, p.submission)
+	if err != nil {
+		return p, err
+	}
+	u, problems, warnings := draft.Resolve(known)
+	u.Key = key
+	p.Update, p.Warnings = u, warnings
+	if len(problems) == 0 {
+		problems = u.Validate() // a key from outside the text
+	}
+	if err := problems.Err(); err != nil {
+		return p, err
+	}
+	return d.planned(ctx, p)
+}
+
+// again prepares an update that was accepted before: the same incident, the same
+// place in its sequence, the same words, for those who were not told.
+func (d *Dispatcher) again(ctx context.Context, p Prepared, s Submission) (Prepared, error) {
+	if s.Incident != "" && s.Incident != p.Earlier.Incident {
+		return p, incident.Problems{sentBefore(*p.Earlier, s.Incident)}
+	}
+	u, err := Content(*p.Earlier)
+	if err != nil {
+		return p, err
+	}
+	p.Update = u
+	of, err := d.o.Ledger.Incidents(ctx, ledger.IncidentQuery{ID: u.Incident})
+	if err != nil {
+		return p, fmt.Errorf("look up incident %s: %w", u.Incident, err)
+	}
+	if len(of) > 0 && of[0].Seq > u.Seq {
+		return d.overtaken(p, of[0]), nil
+	}
+	return d.planned(ctx, p)
+}
+
+// overtaken is an earlier update after which the incident has moved on. Who was not
+// told of it then is not told now: an old status must not follow a newer one.
+func (d *Dispatcher) overtaken(p Prepared, now ledger.Incident) Prepared {
+	why := fmt.Sprintf("update %d of the incident (%s) was accepted since", now.Seq, now.Status)
+	if party, ok := d.party(p.Update.Customer); ok {
+		for _, l := range party.Lists {
+			p.Plan.Left = append(p.Plan.Left, Left{List: l.ID, Count: len(l.To), Why: why})
+		}
+	}
+	p.cleared = true
+	return p
+}
+
+func sentBefore(u ledger.Update, wanted string) incident.Problem {
+	return incident.Problem{
+		What: fmt.Sprintf("This very text was accepted before, as update %d of the incident %s, and you name the incident %s.",
+			u.Seq, u.Incident, wanted),
+		Remedy: "Change the text, or give this update a key of its own (`key:` in the front matter).",
+	}
+}
+
+// planned adds the plan, and refuses what must not leave the team.
+func (d *Dispatcher) planned(ctx context.Context, p Prepared) (Prepared, error) {
+	party, ok := d.party(p.Update.Customer)
+	if !ok {
+		return p, incident.Problems{{
+			What:   fmt.Sprintf("The customer %q is not in the configuration any more.", p.Update.Customer),
+			Remedy: "Put it back, or send an update for another customer.",
+		}}
+	}
+	suppressed, err := d.suppressed(ctx)
+	if err != nil {
+		return p, err
+	}
+	var problems incident.Problems
+	p.Plan, p.Findings, problems = plan(planning{
+		update: p.Update, party: party, only: p.submission.Only, lanes: d.o.Lanes,
+		render: d.o.Renderers.Render, guard: d.o.Guard.Guard,
+		suppressed: suppressed, now: d.o.Now(),
+	})
+	p.Warnings = append(p.Warnings, fallbacks(p.Plan)...)
+	if err := problems.Err(); err != nil {
+		return p, err
+	}
+	if err := d.countNew(ctx, &p); err != nil {
+		return p, err
+	}
+	return p.guarded()
+}
+
+// guarded clears p for publication, or refuses it.
+func (p Prepared) guarded() (Prepared, error) {
+	reason := strings.TrimSpace(p.submission.Override)
+	if p.Earlier != nil {
+		reason = cmp.Or(reason, p.Earlier.Override)
+	}
+	if len(p.Findings) > 0 && p.New > 0 {
+		if reason == "" {
+			return p, &Refusal{Findings: p.Findings}
+		}
+		p.override = reason
+	}
+	p.cleared = true
+	return p, nil
+}
+
+// countNew marks the deliveries that an earlier acceptance has recorded already.
+func (d *Dispatcher) countNew(ctx context.Context, p *Prepared) error {
+	p.New = len(p.Plan.Deliveries)
+	if p.Earlier == nil {
+		return nil
+	}
+	there := map[string]bool{}
+	for row, err := range d.o.Ledger.Deliveries(ctx, ledger.DeliveryQuery{Update: p.Earlier.Key}) {
+		if err != nil {
+			return fmt.Errorf("look up who was told of update %s: %w", p.Earlier.Key, err)
+		}
+		there[row.Key] = true
+	}
+	for i := range p.Plan.Deliveries {
+		if x := &p.Plan.Deliveries[i]; there[x.Key] {
+			x.Already = true
+			p.New--
+		}
+	}
+	return nil
+}
+
+// fallbacks warns of operators' templates that failed.
+func fallbacks(p Plan) incident.Problems {
+	var all incident.Problems
+	for _, r := range p.Renderings {
+		if r.Fallback == nil {
+			continue
+		}
+		x := incident.Problem{
+			What:   fmt.Sprintf("On the channel %s (%s) the built-in template is used: %v.", r.Channel, r.Audience, r.Fallback),
+			Remedy: "Mend the template; `sitrep check` shows what is wrong with it.",
+		}
+		if !slices.Contains(all, x) {
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
+// Publish records the update and all its deliveries in one durable transaction, and
+// wakes the lanes. When it returns without an error, every delivery will reach an
+// outcome whatever happens. p must come from Prepare without an error.
+//
+// If another update of the incident was accepted since, p is prepared anew; then
+// the errors of Prepare are possible.
+func (d *Dispatcher) Publish(ctx context.Context, p Prepared) (ledger.Accepted, error) {
+	const tries = 5
+	for range tries {
+		if !p.cleared {
+			return ledger.Accepted{}, errors.New("this update was not prepared, or was refused: nothing was sent")
+		}
+		got, err := d.accept(ctx, p)
+		if !errors.Is(err, ledger.ErrSequence) {
+			return got, err
+		}
+		if p, err = d.Prepare(ctx, p.submission); err != nil {
+			return ledger.Accepted{}, err
+		}
+	}
+	return ledger.Accepted{}, fmt.Errorf("update of %s: %w, %d times in a row: try again", p.Update.Incident, ledger.ErrSequence, tries)
+}
+
+func (d *Dispatcher) accept(ctx context.Context, p Prepared) (ledger.Accepted, error) {
+	row, err := rowOf(p, d.o.Now())
+	if err != nil {
+		return ledger.Accepted{}, err
+	}
+	got, err := d.o.Ledger.Accept(ctx, p.Plan.acceptance(incidentRow(p.Update), row))
+	if err != nil {
+		return ledger.Accepted{}, fmt.Errorf("record the update: %w", err)
+	}
+	d.announceAccepted(p, got)
+	d.wake()
+	return got, nil
+}
+
+func (d *Dispatcher) announceAccepted(p Prepared, got ledger.Accepted) {
+	u := p.Update
+	d.event(Event{Kind: EventAccepted, Update: u.Key, Incident: u.Incident, Customer: u.Customer, Count: got.Added})
+	for _, e := range got.Superseded {
+		age := d.o.Now().Sub(e.Accepted)
+		d.o.Record.Settled(e.Customer, e.Channel, e.Severity, string(e.Outcome), e.Key, age)
+		d.event(Event{
+			Kind: EventSettled, Incident: u.Incident, Customer: e.Customer, Channel: e.Channel, Key: e.Key,
+			Outcome: e.Outcome, Detail: "a newer update overtook it",
+		})
+	}
+	for _, r := range p.Plan.Renderings {
+		if r.Fallback != nil {
+			d.o.Record.Trouble(partTemplate, r.Channel)
+		}
+	}
+	for _, x := range p.Plan.Deliveries {
+		if x.Suppressed == "" || x.Already {
+			continue
+		}
+		d.o.Record.Settled(u.Customer, x.To.Channel, u.Severity.String(), string(ledger.Suppressed), x.Key, 0)
+		d.event(Event{
+			Kind: EventSettled, Update: u.Key, Incident: u.Incident, Customer: u.Customer,
+			Channel: x.To.Channel, Key: x.Key, To: channels.Recipient{Address: x.To.Address, Name: x.To.Name},
+			Outcome: ledger.Suppressed, Detail: x.Suppressed,
+		})
+	}
+}
+
+// Retry makes deliveries of an update that failed, bounced, expired or are unknown
+// pending again, and returns how many. It wakes the lanes.
+func (d *Dispatcher) Retry(ctx context.Context, update string) (int, error) {
+	now := d.o.Now()
+	longest := time.Duration(0)
+	for _, l := range d.o.Lanes {
+		longest = max(longest, l.Expire)
+	}
+	n, err := d.o.Ledger.Reopen(ctx, update, now, now.Add(longest))
+	if err != nil {
+		return 0, fmt.Errorf("retry update %s: %w", update, err)
+	}
+	d.wake()
+	return n, nil
+}

@@ -1,0 +1,286 @@
+package dispatcher
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sitrep/channels"
+	"sitrep/ledger"
+)
+
+// lane works one channel. Its feeder claims deliveries ahead of its workers, and
+// asks the ledger only when it was woken, when something falls due, or once a poll
+// for the sake of other processes; in between it sleeps.
+type lane struct {
+	Lane
+	crew  *crew
+	d     *Dispatcher
+	find  channels.Finder // nil: the channel cannot find out
+	gone  bool            // the channel is not configured any more, see orphans
+	most  int             // claims held at a time, whatever the pace
+	work  chan held       // claimed, not begun; never full
+	awake chan struct{}   // for the feeder: something below has changed
+	panic sync.Once       // the stack of a panic is logged once
+
+	mu     sync.Mutex
+	pace   time.Duration // of recent attempts; zero: there were none
+	ask    bool          // there may be work that we have not asked for
+	asking bool          // a question is under way
+	asked  time.Time     // when the last answered question was put; zero: never
+	next   time.Time     // when to ask again, if known
+	empty  bool          // the last answer was that nothing is unsettled
+	not    time.Time     // do not ask before: the ledger did not answer
+	fails  int           // how often in a row it did not
+	held   int           // claimed, attempt not ended
+	open   int           // claimed, settlement not recorded
+	paused pause
+}
+
+// held is a claim and how long it is ours.
+type held struct {
+	ledger.Claim
+	claimed, until time.Time
+}
+
+// A lane that may claim ahead holds what its workers get done in aheadFor, so that
+// they never wait for the ledger and a crash leaves few deliveries in doubt; but no
+// more than aheadPerWorker claims each.
+const (
+	aheadFor       = 20 * time.Millisecond
+	aheadPerWorker = 16
+)
+
+func newLane(c *crew, cfg Lane) *lane {
+	l := &lane{Lane: cfg, crew: c, d: c.d, ask: true, awake: make(chan struct{}, 1)}
+	l.find, _ = cfg.Channel.(channels.Finder)
+	_, l.gone = cfg.Channel.(gone)
+	l.most = cfg.Workers * aheadPerWorker
+	if cfg.Ambiguous == channels.KeepUnknown && l.find == nil {
+		// A crash would make every claim held an honest "unknown", so hold only
+		// what is being attempted.
+		l.most = cfg.Workers
+	}
+	l.work = make(chan held, l.most)
+	return l
+}
+
+func (l *lane) run(soft, hard context.Context) {
+	var workers sync.WaitGroup
+	for range l.Workers {
+		workers.Go(func() { l.serve(soft, hard) })
+	}
+	l.feed(soft)
+	close(l.work)
+	workers.Wait()
+}
+
+// serve is a worker.
+func (l *lane) serve(soft, hard context.Context) {
+	by := newHand(l)
+	defer by.end()
+	for h := range l.work {
+		s := l.attempt(soft, hard, by, h)
+		l.crew.settler.in <- settled{lane: l, claim: h.Claim, Settlement: s}
+		l.release(s.Ended.Sub(s.Started))
+	}
+}
+
+// feed claims until soft is done.
+func (l *lane) feed(soft context.Context) {
+	for soft.Err() == nil {
+		if n := l.wants(l.d.o.Now()); n > 0 {
+			l.claim(soft, n)
+			continue
+		}
+		l.sleep(soft)
+	}
+}
+
+// wants is how many deliveries to claim now.
+func (l *lane) wants(now time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ask || now.Before(l.not) || now.Before(l.paused.unstored) {
+		return 0
+	}
+	most, low := l.marks()
+	if l.held > low {
+		return 0
+	}
+	return most - l.held
+}
+
+// marks are how many claims may be held and at how many it is time for more.
+func (l *lane) marks() (most, low int) {
+	switch {
+	case l.paused.probing:
+		return 1, 0
+	case l.most == l.Workers:
+		return l.most, l.most - 1
+	default:
+		most = min(l.most, l.Workers*(1+int(aheadFor/max(l.pace, time.Microsecond))))
+		if l.pace == 0 {
+			most = 2 * l.Workers // nobody knows yet
+		}
+		return most, max(most/4, min(most-1, l.Workers))
+	}
+}
+
+func (l *lane) claim(soft context.Context, n int) {
+	now := l.d.o.Now()
+	until := now.Add(l.d.o.Lease)
+	pauses := l.question()
+	// Not soft itself: a claim cut off half-way would count as an attempt that
+	// nobody made.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(soft), l.d.o.Lease)
+	defer cancel()
+	got, err := l.d.o.Ledger.Claim(ctx, ledger.ClaimRequest{
+		Channel: l.ID, Owner: l.d.owner, Now: now, Until: until, Limit: n, Incident: l.crew.scope.Incident,
+	})
+	if err != nil {
+		l.unanswered(err)
+		return
+	}
+	if lift := l.answered(got, n, now, pauses); lift {
+		l.liftPause(ctx)
+	}
+	for _, c := range got.Claims {
+		l.work <- held{Claim: c, claimed: now, until: until}
+	}
+	if len(got.Claims) == 0 {
+		nudge(l.crew.quiet)
+	}
+}
+
+// question notes that the ledger is being asked, and returns how many pauses there
+// were until then.
+func (l *lane) question() (pauses int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ask, l.asking, l.next = false, true, time.Time{}
+	return l.paused.count
+}
+
+func (l *lane) unanswered(err error) {
+	l.mu.Lock()
+	l.fails++
+	l.ask, l.asking = true, false
+	l.not = l.d.o.Now().Add(Backoff{Base: 100 * time.Millisecond, Max: 5 * time.Second}.ceiling(l.fails))
+	l.mu.Unlock()
+	l.d.trouble(l.ID, "hand out deliveries", err)
+}
+
+// answered takes the answer to a question put at now, and reports whether the
+// channel's pause is to be lifted.
+func (l *lane) answered(got ledger.Claimed, limit int, now time.Time, pauses int) (lift bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := l.asked.IsZero()
+	l.asked, l.asking, l.fails, l.not = now, false, 0, time.Time{}
+	l.held += len(got.Claims)
+	l.open += len(got.Claims)
+	l.crew.open.Add(int64(len(got.Claims)))
+	l.note(got.Next)
+	l.empty = len(got.Claims) == 0 && got.Next.IsZero()
+	l.ask = l.ask || len(got.Claims) == limit
+	return l.heedPause(got.Paused, pauses, first)
+}
+
+// note keeps the earliest time at which something falls due. It is called with mu
+// held.
+func (l *lane) note(due time.Time) {
+	if !due.IsZero() && (l.next.IsZero() || due.Before(l.next)) {
+		l.next = due
+	}
+}
+
+// sleep returns when the lane was woken or something falls due.
+func (l *lane) sleep(soft context.Context) {
+	t := time.NewTimer(l.nap(l.d.o.Now()))
+	defer t.Stop()
+	select {
+	case <-soft.Done():
+	case <-l.awake:
+	case <-t.C:
+		l.mu.Lock()
+		l.ask = true
+		l.mu.Unlock()
+	}
+}
+
+// nap is how long to sleep at most. What was due when we last asked and was not
+// claimed then waits for an older delivery, whose settlement wakes us: there is no
+// need to ask before the next poll. While the workers have enough to do nothing is
+// claimed, whatever falls due; the end of an attempt wakes us.
+func (l *lane) nap(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	nap := l.d.o.Poll
+	if _, low := l.marks(); l.held > low {
+		return nap
+	}
+	if l.next.After(l.asked) {
+		nap = min(nap, max(0, l.next.Sub(now)))
+	}
+	if l.ask {
+		for _, t := range []time.Time{l.not, l.paused.unstored} {
+			if wait := t.Sub(now); wait > 0 {
+				nap = min(nap, wait)
+			}
+		}
+	}
+	return nap
+}
+
+// release says that an attempt has ended and how long it took, and wakes the feeder
+// when it is time to claim more.
+func (l *lane) release(took time.Duration) {
+	l.mu.Lock()
+	l.held--
+	if took > 0 { // untried ones took none
+		l.pace += (took - l.pace) / 8
+	}
+	_, low := l.marks()
+	hungry := l.held <= low
+	l.mu.Unlock()
+	if hungry {
+		nudge(l.awake)
+	}
+}
+
+// wake says that there may be new work.
+func (l *lane) wake() {
+	l.mu.Lock()
+	l.ask = true
+	l.mu.Unlock()
+	nudge(l.awake)
+}
+
+// settled hears what the ledger made of one settlement.
+func (l *lane) settled(s settled, v ledger.Verdict) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	l.crew.open.Add(-1)
+	if v.Applied && v.Outcome == ledger.Pending && s.Due.After(l.d.o.Now()) {
+		l.note(s.Due)
+		return
+	}
+	l.ask = true // it is due again, or something that waited behind it may be free
+}
+
+// afterSettling follows a group of settled.
+func (l *lane) afterSettling() {
+	nudge(l.awake)
+	if l.dry() {
+		nudge(l.crew.quiet)
+	}
+}
+
+// dry reports that nothing of this channel is pending.
+func (l *lane) dry() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.empty && !l.asking && !l.ask && l.open == 0
+}
