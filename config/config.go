@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -122,18 +123,21 @@ var ErrNoFile = errors.New("there is no configuration file")
 
 // Find is the configuration file to use: the one named explicitly, else the one
 // that SITREP_CONFIG names, else ./sitrep.yaml, else sitrep/sitrep.yaml in the
-// user's configuration directory. It wraps ErrNoFile if there is none.
+// user's configuration directory ($XDG_CONFIG_HOME or ~/.config; elsewhere the
+// system's own). env is the environment, as os.Environ gives it. It wraps ErrNoFile
+// if there is none.
 //
 // viper could search too, but it also takes ./sitrep.json and, without an ending,
 // the program itself (./sitrep, as go build leaves it) for the configuration.
-func Find(explicit string) (string, error) {
-	for _, named := range []string{explicit, os.Getenv("SITREP_CONFIG")} {
+func Find(explicit string, env []string) (string, error) {
+	vars := environment(env)
+	for _, named := range []string{explicit, vars["SITREP_CONFIG"]} {
 		if named != "" {
 			return named, nil // Load says what is wrong with it
 		}
 	}
 	places := []string{"sitrep.yaml"}
-	if dir, err := os.UserConfigDir(); err == nil {
+	if dir := userConfigDir(vars); dir != "" {
 		places = append(places, filepath.Join(dir, "sitrep", "sitrep.yaml"))
 	}
 	for _, p := range places {
@@ -142,6 +146,22 @@ func Find(explicit string) (string, error) {
 		}
 	}
 	return "", &noFile{places}
+}
+
+func userConfigDir(vars map[string]string) string {
+	switch xdg, home := vars["XDG_CONFIG_HOME"], vars["HOME"]; {
+	case runtime.GOOS == "windows" || runtime.GOOS == "darwin":
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return "" // then only the working directory is looked into
+		}
+		return dir
+	case filepath.IsAbs(xdg):
+		return xdg
+	case home != "":
+		return filepath.Join(home, ".config")
+	}
+	return ""
 }
 
 type noFile struct{ places []string }

@@ -188,7 +188,7 @@ func TestFind(t *testing.T) {
 	if err := os.WriteFile("sitrep", []byte("the program"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := config.Find(""); !errors.Is(err, config.ErrNoFile) || !strings.Contains(err.Error(), "looked for sitrep.yaml and "+home) {
+	if _, err := config.Find("", os.Environ()); !errors.Is(err, config.ErrNoFile) || !strings.Contains(err.Error(), "looked for sitrep.yaml and "+home) {
 		t.Errorf("got %v", err)
 	}
 	user, err := os.UserConfigDir()
@@ -201,15 +201,15 @@ func TestFind(t *testing.T) {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(s.make), 0o700), os.WriteFile(s.make, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := config.Find(""); got != s.want || err != nil {
+		if got, err := config.Find("", os.Environ()); got != s.want || err != nil {
 			t.Errorf("got %s, %v; want %s", got, err, s.want)
 		}
 	}
 	t.Setenv("SITREP_CONFIG", "named.yaml")
-	if got, err := config.Find(""); got != "named.yaml" || err != nil {
+	if got, err := config.Find("", os.Environ()); got != "named.yaml" || err != nil {
 		t.Errorf("got %s, %v", got, err)
 	}
-	if got, err := config.Find("explicit.yaml"); got != "explicit.yaml" || err != nil {
+	if got, err := config.Find("explicit.yaml", os.Environ()); got != "explicit.yaml" || err != nil {
 		t.Errorf("got %s, %v", got, err)
 	}
 	if c, err := config.Load("explicit.yaml", nil); c != nil || err == nil || !strings.Contains(err.Error(), "There is no file explicit.yaml. Copy config.example.yaml there") {

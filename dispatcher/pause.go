@@ -30,10 +30,9 @@ func (l *lane) resting(now time.Time) (time.Time, bool) {
 	return l.paused.until, now.Before(l.paused.until)
 }
 
-// rest pauses the whole channel for a fault of an attempt that began at started,
-// and returns until when. Workers that fail together make one pause, not a longer
-// one each.
-func (l *lane) rest(hard context.Context, f channels.Fault, asked time.Duration, detail string) time.Time {
+// rest pauses the whole channel for a fault. Workers that fail together make one
+// pause, not a longer one each.
+func (l *lane) rest(hard context.Context, f channels.Fault, asked time.Duration, detail string) {
 	now := l.d.o.Now()
 	l.mu.Lock()
 	p := &l.paused
@@ -46,13 +45,12 @@ func (l *lane) rest(hard context.Context, f channels.Fault, asked time.Duration,
 		p.until, p.stored = until, false
 		p.count++
 	}
-	until, p.probing = p.until, true
+	p.probing = true
 	count := p.count
 	l.mu.Unlock()
 	if longer {
 		l.tellPause(hard, ledger.Pause{Channel: l.ID, Until: until, Fault: f, Detail: detail, Since: now}, count)
 	}
-	return until
 }
 
 // pauseFor is called with mu held.
@@ -112,6 +110,7 @@ func (l *lane) heedPause(told *ledger.Pause, pauses int, first bool) (lift bool)
 		if !p.probing {
 			p.probing = true
 			l.d.o.Record.Up(l.ID, false)
+			l.d.event(Event{Kind: EventPaused, Channel: l.ID, Fault: told.Fault, Detail: told.Detail, Until: told.Until})
 		}
 	}
 	return false

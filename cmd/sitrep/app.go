@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the program: its surroundings and the global flags. Nothing of
+// it outlives the run, and nothing else is ambient.
+type app struct {
+	env         []string
+	in          io.Reader
+	out, errOut io.Writer
+	now         func() time.Time
+	lease       time.Duration // of the dispatcher's claims; zero: its own default. No flag: only tests cannot wait
+
+	config  string // --config
+	json    bool   // --json
+	verbose bool   // --verbose
+}
+
+func newApp(env []string, in io.Reader, out, errOut io.Writer) *app {
+	return &app{env: env, in: in, out: out, errOut: errOut, now: time.Now}
+}
+
+// getenv is the value of an environment variable of this run; the last one wins.
+func (a *app) getenv(name string) string {
+	value := ""
+	for _, kv := range a.env {
+		if k, v, _ := strings.Cut(kv, "="); k == name {
+			value = v
+		}
+	}
+	return value
+}
+
+// log is for what happens behind the scenes; the command's own words are printed.
+func (a *app) log() *slog.Logger {
+	level := slog.LevelError
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level}))
+}
+
+const rootLong = `sitrep takes one incident status update, written once in the team's template, and
+sends it to every channel of the customer's distribution lists: chat, e-mail, the
+status page. Every reader gets the sections their audience may see, and every
+single delivery is accounted for.
+
+Start with:
+
+  sitrep demo                 see it work, with nothing set up
+  sitrep check                is my configuration right?
+  sitrep new CUSTOMER         the template, prefilled
+  sitrep preview update.md    what would everybody get?
+  sitrep send update.md       send it`
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sitrep",
+		Short:         "Send one incident update to chat, e-mail and the status page, and prove who got it",
+		Long:          rootLong,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return a.unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.errOut)
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.config, "config", "", "configuration `FILE` (default ./sitrep.yaml, then sitrep/sitrep.yaml in the user's configuration directory)")
+	flags.BoolVar(&a.json, "json", false, "print JSON for programs instead of text for people")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens behind the scenes to standard error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &coded{exitUsage, fmt.Errorf("%w. See '%s --help'", err, cmd.CommandPath())}
+	})
+	root.AddCommand(
+		a.sendCommand(), a.previewCommand(), a.checkCommand(), a.newCommand(), a.whoCommand(),
+		a.reportCommand(), a.retryCommand(), a.pageCommand(), a.demoCommand(), a.schemaCommand(), a.versionCommand(),
+		exitCodesTopic(),
+	)
+	return root
+}
+
+func (a *app) unknownCommand(cmd *cobra.Command, name string) error {
+	msg := fmt.Sprintf("there is no command %q.", name)
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		msg += fmt.Sprintf(" Did you mean %q?", near[0])
+	}
+	return &coded{exitUsage, errors.New(msg + " See 'sitrep --help'")}
+}
+
+// args makes cobra's argument check a usage error in our words.
+func args(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < n:
+			return &coded{exitUsage, fmt.Errorf("%s is missing: %s. See '%s --help'", what, cmd.UseLine(), cmd.CommandPath())}
+		case len(args) > n:
+			return &coded{exitUsage, fmt.Errorf("%q is one argument too many: %s. See '%s --help'", args[n], cmd.UseLine(), cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func (a *app) printJSON(v any) {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		fmt.Fprintf(a.errOut, "sitrep: writing the JSON answer failed: %v\n", err)
+	}
+}
+
+func exitCodesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the exit codes mean",
+		Long: `Exit codes:
+
+  0  everything asked for was done; for send and retry: every delivery is delivered
+  1  sitrep itself could not go on: the ledger, the disk, a bug
+  2  the command line was not understood
+  3  the update was refused (bad input, or the leak guard); nothing was sent to anyone
+  4  the configuration was refused; nothing was sent to anyone
+  5  some deliveries failed for good; the report says which and why
+  6  some deliveries are still pending; 'sitrep send --resume' finishes them`,
+	}
+}

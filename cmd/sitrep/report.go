@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sitrep/ledger"
+)
+
+const reportLong = `Prints what the ledger knows of an incident or of one update: per channel what was
+delivered, failed or is still pending, and every recipient who did not get it with
+the reason. Without an argument it lists the incidents, latest first.
+
+INCIDENT is an incident's id; UPDATE is an update's key or the first six or more
+characters of it.`
+
+func (a *app) reportCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "report [INCIDENT|UPDATE]",
+		Short: "Who got it, who did not, and why",
+		Long:  reportLong,
+		Example: `  sitrep report                             every incident
+  sitrep report enterprise-abc-20261122-1   one incident, update by update
+  sitrep report mfrggzdf --all              one update, every recipient`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withLedger(cmd.Context(), func(ctx context.Context, l ledger.Ledger) error {
+				if len(args) == 0 {
+					return a.reportIncidents(ctx, l)
+				}
+				return a.report(ctx, l, args[0], all)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "list every recipient, also those who got it")
+	return cmd
+}
+
+func (a *app) reportIncidents(ctx context.Context, l ledger.Reader) error {
+	incidents, err := l.Incidents(ctx, ledger.IncidentQuery{})
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	if a.json {
+		a.printJSON(map[string]any{"incidents": incidents})
+		return nil
+	}
+	if len(incidents) == 0 {
+		fmt.Fprintln(a.out, "The ledger holds no incident yet. Send the first update with: sitrep send update.md")
+		return nil
+	}
+	s := a.style(a.out)
+	for _, i := range incidents {
+		fmt.Fprintf(a.out, "%s  %-16s %-5s %s  update %d at %s%s\n", s.bold(oneLine(i.ID)), oneLine(i.Customer), i.Severity,
+			s.status(i.Status, fmt.Sprintf("%-13s", i.Status)), i.Seq, utc(i.Updated), promised(i))
+	}
+	return nil
+}
+
+func promised(i ledger.Incident) string {
+	if i.Next.IsZero() || i.Status == "resolved" {
+		return ""
+	}
+	return ", next promised for " + utc(i.Next)
+}
+
+func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// report prints one update, or every update of an incident.
+func (a *app) report(ctx context.Context, l ledger.Reader, name string, all bool) error {
+	updates, err := findUpdates(ctx, l, name)
+	if err != nil {
+		return err
+	}
+	accounts := make([]account, 0, len(updates))
+	for _, u := range updates {
+		acc, err := readAccount(ctx, l, u, all)
+		if err != nil {
+			return err
+		}
+		accounts = append(accounts, acc)
+	}
+	if a.json {
+		a.printJSON(map[string]any{"updates": accounts})
+		return nil
+	}
+	for i, acc := range accounts {
+		if i > 0 {
+			fmt.Fprintln(a.out)
+		}
+		a.printAccount(acc)
+	}
+	return nil
+}
+
+func (a *app) printAccount(acc account) {
+	s := a.style(a.out)
+	fmt.Fprintf(a.out, "%s\n", s.status(acc.Status, s.bold(oneLine(acc.Title))))
+	fmt.Fprintf(a.out, "  incident %s, update %d (%s), accepted %s\n", oneLine(acc.Incident), acc.Seq, shortKey(acc.Update), utc(acc.Accepted))
+	if acc.Override != "" {
+		fmt.Fprintf(a.out, "  %s %s\n", s.yellow("the leak guard was overridden:"), oneLine(acc.Override))
+	}
+	fmt.Fprintln(a.out)
+	acc.print(a.out, s, a.now())
+}
+
+// findUpdates finds what a person names: an incident or an update.
+func findUpdates(ctx context.Context, l ledger.Reader, name string) ([]ledger.Update, error) {
+	updates, err := l.Updates(ctx, ledger.UpdateQuery{Incident: name})
+	if err == nil && len(updates) == 0 {
+		updates, err = l.Updates(ctx, ledger.UpdateQuery{Key: name})
+	}
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	if len(updates) == 0 {
+		return nil, &coded{exitUsage, fmt.Errorf("the ledger has no incident and no update called %q. 'sitrep report' lists the incidents", oneLine(name))}
+	}
+	return updates, nil
+}
+
+func shortKey(key string) string {
+	if len(key) > 10 {
+		return key[:10]
+	}
+	return key
+}

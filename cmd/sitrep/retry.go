@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sitrep/ledger"
+)
+
+const retryLong = `Tries again what failed, bounced, expired or is unknown of an update, and nothing
+else: nobody who got it gets it twice. A recipient whom a newer update has reached
+since is left alone. Addresses that were suppressed are written to again, because
+you ask for it.`
+
+func (a *app) retryCommand() *cobra.Command {
+	var f sendFlags
+	cmd := &cobra.Command{
+		Use:     "retry UPDATE",
+		Short:   "Try again only what failed or is unknown",
+		Long:    retryLong,
+		Example: "  sitrep retry mfrggzdf",
+		Args:    args(1, "the update's key"),
+		RunE: func(cmd *cobra.Command, list []string) error {
+			return a.retry(cmd.Context(), list[0], f)
+		},
+	}
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait; what is pending then stays in the ledger")
+	cmd.Flags().StringVar(&f.metricsFile, "metrics-file", "", "write Prometheus metrics to `FILE`, for the node exporter's textfile collector")
+	return cmd
+}
+
+func (a *app) retry(ctx context.Context, name string, f sendFlags) error {
+	show := &watcher{progress: newProgress(a)}
+	return a.with(ctx, show.event, func(ctx context.Context, h *house) error {
+		u, err := oneUpdate(ctx, h.ledger, name)
+		if err != nil {
+			return err
+		}
+		n, err := h.dispatcher.Retry(ctx, u.Key)
+		if err != nil {
+			return err
+		}
+		if !a.json {
+			fmt.Fprintf(a.out, "Update %d of %s: %s to try again.\n", u.Seq, oneLine(u.Incident), count(n, "delivery"))
+		}
+		return a.deliver(ctx, h, show, u, f)
+	})
+}
+
+// oneUpdate finds the one update that name means.
+func oneUpdate(ctx context.Context, l ledger.Reader, name string) (ledger.Update, error) {
+	updates, err := findUpdates(ctx, l, name)
+	if err != nil {
+		return ledger.Update{}, err
+	}
+	if len(updates) > 1 {
+		return ledger.Update{}, &coded{exitUsage, fmt.Errorf("%q means %s. Name one by its key: 'sitrep report %s' shows them",
+			oneLine(name), count(len(updates), "update"), oneLine(name))}
+	}
+	return updates[0], nil
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sitrep/dispatcher"
+	"sitrep/incident"
+	"sitrep/ledger"
+)
+
+const sendLong = `Reads one update in the team's template from FILE (- for standard input), shows who
+gets it and which sections they see, and sends it. It waits until everything is
+delivered or has failed for good, or until --timeout; whatever is pending then
+stays in the ledger and 'sitrep send --resume' goes on with it.
+
+The same update sent twice is delivered once. Nothing is sent to anyone when the
+update has a mistake or the leak guard finds something in what customers or the
+public would read: mend it, send to '--only internal', or say why it is right with
+'--override REASON', which is recorded.
+
+On a terminal it asks before it sends; --yes does not ask. Elsewhere it does not
+ask, so that scripts can send.`
+
+// sendFlags are the flags of send.
+type sendFlags struct {
+	incident, key, next, override, metricsFile string
+	only                                       []string
+	dryRun, yes, resume                        bool
+	timeout                                    time.Duration
+}
+
+func (a *app) sendCommand() *cobra.Command {
+	var f sendFlags
+	cmd := &cobra.Command{
+		Use:   "send FILE|-",
+		Short: "Send an update to everyone who should have it, and report who got it",
+		Long:  sendLong,
+		Example: `  sitrep send update.md
+  sitrep send update.md --dry-run                 who would get it
+  sitrep send update.md --only internal           our own people first
+  sitrep send - --yes < update.md                 from a script
+  sitrep send --resume                            finish what is pending`,
+		Args: func(cmd *cobra.Command, list []string) error {
+			if f.resume {
+				return args(0, "nothing")(cmd, list)
+			}
+			return args(1, "the update's file")(cmd, list)
+		},
+		RunE: func(cmd *cobra.Command, list []string) error {
+			if f.resume {
+				return a.resume(cmd.Context(), f)
+			}
+			return a.send(cmd.Context(), list[0], f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.incident, "incident", "", "the incident's `ID`; default: what the update says, the customer's only open one, or a new one")
+	flags.StringVar(&f.next, "next", "", "when the next update comes, as `TIME` (8:30am ET) or in 45m; wins over the text")
+	flags.StringVar(&f.key, "key", "", "idempotency `KEY`: what has been sent under it is not sent again (default: derived from the text)")
+	flags.StringSliceVar(&f.only, "only", nil, "send only to these audiences, lists or channels, separated by commas")
+	flags.StringVar(&f.override, "override", "", "send although the leak guard objects; the `REASON` is recorded")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show who would get it and stop")
+	flags.BoolVar(&f.yes, "yes", false, "do not ask before sending")
+	flags.BoolVar(&f.resume, "resume", false, "send nothing new: go on with everything that is pending in the ledger")
+	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait; what is pending then stays in the ledger")
+	flags.StringVar(&f.metricsFile, "metrics-file", "", "write Prometheus metrics to `FILE`, for the node exporter's textfile collector")
+	return cmd
+}
+
+// send takes an update from its text to the account of who got it.
+func (a *app) send(ctx context.Context, file string, f sendFlags) error {
+	src, err := a.readUpdate(file)
+	if err != nil {
+		return err
+	}
+	show := &watcher{progress: newProgress(a)}
+	return a.with(ctx, show.event, func(ctx context.Context, h *house) error {
+		p, err := h.dispatcher.Prepare(ctx, f.submission(src))
+		if err != nil {
+			return a.refused(file, err)
+		}
+		a.printPrepared(file, p)
+		if f.dryRun {
+			return a.dryRun(p)
+		}
+		if err := a.confirm(file, p, f.yes); err != nil {
+			return err
+		}
+		accepted, err := h.dispatcher.Publish(ctx, p)
+		if err != nil {
+			return a.refused(file, err)
+		}
+		a.printAccepted(accepted)
+		return a.deliver(ctx, h, show, accepted.Update, f)
+	})
+}
+
+func (f sendFlags) submission(src []byte) dispatcher.Submission {
+	return dispatcher.Submission{
+		Source: src, Incident: f.incident, Key: f.key, Next: f.next, Only: f.only, Override: f.override,
+	}
+}
+
+// deliver works the update's incident until it is done or time is up, and reports.
+func (a *app) deliver(ctx context.Context, h *house, show *watcher, u ledger.Update, f sendFlags) error {
+	expected, err := h.ledger.Tally(ctx, ledger.DeliveryQuery{Update: u.Key, Outcomes: []ledger.Outcome{ledger.Pending}})
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	show.begin(u.Key, expected)
+	bounded, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	workErr := h.dispatcher.Work(bounded, dispatcher.Scope{Incident: u.Incident})
+	show.progress.finish()
+
+	read, stop := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+	defer stop()
+	acc, err := readAccount(read, h.ledger, u, false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.conclude(acc, show.rests(), workErr), a.writeMetrics(h, f.metricsFile))
+}
+
+// conclude prints the account and turns it into the exit code.
+func (a *app) conclude(acc account, rests []string, workErr error) error {
+	if a.json {
+		a.printJSON(map[string]any{"update": acc})
+	} else {
+		s := a.style(a.out)
+		fmt.Fprintln(a.out)
+		acc.print(a.out, s, a.now())
+		if acc.Pending > 0 {
+			a.printRests(rests)
+			fmt.Fprintf(a.out, "\n%s %s still pending. Nothing is lost: 'sitrep send --resume' goes on with it.\n",
+				s.yellow(stopped(workErr)), count(acc.Pending, "delivery"))
+		}
+	}
+	if workErr != nil && !errors.Is(workErr, context.DeadlineExceeded) && !errors.Is(workErr, context.Canceled) {
+		return workErr
+	}
+	if code := acc.code(); code != exitOK {
+		return exitCode(code)
+	}
+	return nil
+}
+
+func (a *app) printRests(rests []string) {
+	for _, r := range rests {
+		fmt.Fprintf(a.out, "\n%s %s\n", a.style(a.out).yellow("Paused:"), r)
+	}
+}
+
+func stopped(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "Time is up:"
+	case errors.Is(err, context.Canceled):
+		return "Interrupted:"
+	}
+	return "Not finished:"
+}
+
+// confirm asks on a terminal. Elsewhere there is nobody to ask.
+func (a *app) confirm(file string, p dispatcher.Prepared, yes bool) error {
+	if yes || a.json || file == "-" || !isTerminal(a.in) || !isTerminal(a.errOut) || len(p.Plan.Deliveries) == 0 {
+		return nil
+	}
+	fmt.Fprintf(a.errOut, "\nSend it to %s? [y/N] ", count(len(p.Plan.Deliveries), "recipient"))
+	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	if word := strings.ToLower(strings.TrimSpace(answer)); err == nil && (word == "y" || word == "yes") {
+		return nil
+	}
+	fmt.Fprintln(a.errOut, "Nothing was sent.")
+	return exitCode(exitRefused)
+}
+
+func (a *app) writeMetrics(h *house, file string) error {
+	if file == "" {
+		return nil
+	}
+	if err := h.metrics.WriteTextfile(file); err != nil {
+		return fmt.Errorf("--metrics-file: %w", err)
+	}
+	return nil
+}
+
+// refused explains why nothing was sent, to people or programs.
+func (a *app) refused(file string, err error) error {
+	refusal, leaked := errors.AsType[*dispatcher.Refusal](err)
+	problems, bad := errors.AsType[incident.Problems](err)
+	switch {
+	case leaked:
+		a.printRefusal(file, refusal)
+	case bad:
+		a.printProblems(file, problems)
+	default:
+		return err
+	}
+	return exitCode(exitRefused)
+}

@@ -1,0 +1,37 @@
+// Package acceptance tests the built program, from the outside, against software
+// that this project did not write. It has no code but its tests.
+//
+//	What is tried                          Against                     Debian package
+//	send by e-mail: STARTTLS, unknown,     Postfix, started here with  postfix (as root)
+//	full and greylisted mailboxes,         a configuration, a queue
+//	threading, what arrives in a mailbox,  and mailboxes of its own
+//	a certificate nobody vouches for
+//	send to 2,000 recipients, each once;   smtp-sink                   postfix
+//	a relay without TLS, one that hangs up
+//	send --metrics-file                    promtool check metrics      prometheus
+//	the status pages, preview --html, the  Chromium, through its       chromium
+//	mails and the demo's pages: at 1280    DevTools protocol
+//	and 375 pixels, light and dark, and
+//	without scripts
+//
+// Everything is tried through what a user has: command line, configuration file,
+// exit code, --json, and what arrives at the other side. So it imports nothing of
+// this module, and a mistake that our own fakes share with our own code is found.
+//
+// # Where a server is missing
+//
+// A plain `go test ./...` leaves out what it cannot try and says why, naming the
+// package to install. With SITREP_REAL=require in the environment, as .ci/run sets
+// it, a missing server is a failure: nothing can be left out there unnoticed.
+//
+// # Traffic
+//
+// Everything listens on 127.0.0.1, on ports that were free a moment before, and
+// nothing looks up or reaches another machine: Postfix has no way to send mail on,
+// and Chromium resolves no name.
+//
+// # Pictures
+//
+// With -artifacts (and -outputdir), go test keeps a picture of every page in every
+// view, for a person to look at.
+package acceptance

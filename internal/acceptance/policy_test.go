@@ -1,0 +1,77 @@
+package acceptance_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// greylist is a policy server for Postfix (SMTPD_POLICY_README): it puts every
+// recipient whose address begins with "slow" off the first time.
+type greylist struct {
+	port string
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func newGreylist(t *testing.T) *greylist {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &greylist{port: port, seen: map[string]int{}}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			go g.serve(conn)
+		}
+	}()
+	return g
+}
+
+// serve answers requests: lines of name=value, ended by an empty one.
+func (g *greylist) serve(conn net.Conn) {
+	defer conn.Close()
+	recipient := ""
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), "=")
+		if name == "recipient" {
+			recipient = value
+		}
+		if lines.Text() != "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(conn, "action=%s\n\n", g.decide(recipient)); err != nil {
+			return // Postfix has hung up
+		}
+	}
+}
+
+func (g *greylist) decide(recipient string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.seen[recipient]++
+	if strings.HasPrefix(recipient, "slow") && g.seen[recipient] == 1 {
+		return "451 4.7.1 Greylisted, please try again in 2 seconds"
+	}
+	return "DUNNO"
+}
+
+// asked is how often Postfix was asked to take mail for a recipient.
+func (g *greylist) asked(recipient string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.seen[recipient]
+}
