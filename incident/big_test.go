@@ -31,7 +31,7 @@ func BenchmarkAwkward(b *testing.B) {
 				src := head + strings.Repeat(unit, (n-len(head))/len(unit))
 				b.SetBytes(int64(len(src)))
 				for b.Loop() {
-					resolve(src, known())
+					_, _, _ = resolve(src, known())
 				}
 			})
 		}

@@ -33,8 +33,10 @@ func (d Draft) checkKey() Problems {
 	if k.Text == "" || keyForm.MatchString(k.Text) {
 		return nil
 	}
-	return Problems{{k.Line, fmt.Sprintf("The key %q cannot be used.", short(k.Text)),
-		"Write 1 to 128 printable ASCII characters without spaces, or remove it: a key is derived from the text."}}
+	return Problems{{
+		k.Line, fmt.Sprintf("The key %q cannot be used.", short(k.Text)),
+		"Write 1 to 128 printable ASCII characters without spaces, or remove it: a key is derived from the text.",
+	}}
 }
 
 // derive makes the content-derived key from the lines that count.

@@ -181,8 +181,10 @@ func (r *resolution) severity() {
 func (r *resolution) sections() {
 	d := r.d
 	r.u.Lines = map[string]int{}
-	for name, f := range map[string]Field{SectionSummary: d.Summary, SectionImpact: d.CustomerImpact,
-		SectionTechnical: d.TechnicalNotes, SectionPublic: d.PublicSummary, SectionNext: d.Next} {
+	for name, f := range map[string]Field{
+		SectionSummary: d.Summary, SectionImpact: d.CustomerImpact,
+		SectionTechnical: d.TechnicalNotes, SectionPublic: d.PublicSummary, SectionNext: d.Next,
+	} {
 		if f.Line > 0 {
 			r.u.Lines[name] = f.Line
 		}

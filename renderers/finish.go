@@ -64,12 +64,6 @@ func defuseMentions(s string) string {
 	return strings.ReplaceAll(s, "@", "@"+zwsp)
 }
 
-// undefuse is s as its author wrote it, for whoever reads a rendered text to look
-// for names.
-func undefuse(s string) string {
-	return strings.NewReplacer("@"+zwsp, "@", "<"+zwsp, "<", "]"+zwsp+"(", "](", ":"+zwsp+"//", "://").Replace(s)
-}
-
 var (
 	angle  = regexp.MustCompile(`<([!@#/:A-Za-z0-9])`)
 	scheme = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*):(//)`)

@@ -336,8 +336,11 @@ func FuzzGuard(f *testing.F) {
 		kind renderers.FindingKind
 		text string
 	}{
-		{renderers.FoundMention, "@zanthippe"}, {renderers.FoundAddress, "zan@thippe.example"}, {renderers.FoundCustomer, "Globex"},
-		{renderers.FoundHost, "https://zan.corp.example.com/"}, {renderers.FoundWord, "blame"},
+		{renderers.FoundMention, "@zanthippe"},
+		{renderers.FoundAddress, "zan@thippe.example"},
+		{renderers.FoundCustomer, "Globex"},
+		{renderers.FoundHost, "https://zan.corp.example.com/"},
+		{renderers.FoundWord, "blame"},
 	}
 	formats, set, policy := guardFormats(), guardSet(), guardPolicy()
 	f.Fuzz(func(t *testing.T, before, after string) {

@@ -2,6 +2,7 @@ package email_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -124,7 +125,7 @@ func readParts(t testing.TB, raw string, m channels.Message) {
 	}
 	for i := 0; ; i++ {
 		p, err := r.NextPart()
-		if err == io.EOF && i == len(want) {
+		if errors.Is(err, io.EOF) && i == len(want) {
 			return
 		}
 		if err != nil || i >= len(want) {

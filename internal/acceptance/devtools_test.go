@@ -103,10 +103,10 @@ func (b *browser) stop(cmd *exec.Cmd, exited <-chan error) {
 		_, _ = b.call("", "Browser.close", nil) // it may be closed already
 	}
 	select {
-	case <-exited:
+	case <-exited: //nolint:errcheck // it was killed, and says so
 	case <-time.After(10 * time.Second):
 		_ = cmd.Process.Kill()
-		<-exited
+		<-exited //nolint:errcheck // it was killed, and says so
 	}
 	if b.conn != nil {
 		_ = b.conn.Close()

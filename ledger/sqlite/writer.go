@@ -135,7 +135,7 @@ func (t *tx) prepare(query string) (*sql.Stmt, error) {
 }
 
 func (t *tx) exec(query string, args ...any) (sql.Result, error) {
-	s, err := t.prepare(query)
+	s, err := t.prepare(query) //nolint:sqlclosecheck // the statement is kept for the next one; close closes it
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (t *tx) changed(query string, args ...any) (int64, error) {
 
 // row runs a query for one row and reports whether there was one.
 func (t *tx) row(query string, args, into []any) (bool, error) {
-	s, err := t.prepare(query)
+	s, err := t.prepare(query) //nolint:sqlclosecheck // the statement is kept for the next one; close closes it
 	if err != nil {
 		return false, err
 	}
@@ -166,7 +166,7 @@ func (t *tx) row(query string, args, into []any) (bool, error) {
 
 // each runs a query and calls use for every row; use scans it.
 func (t *tx) each(query string, args []any, use func(*sql.Rows) error) error {
-	s, err := t.prepare(query)
+	s, err := t.prepare(query) //nolint:sqlclosecheck // the statement is kept for the next one; close closes it
 	if err != nil {
 		return err
 	}
