@@ -108,6 +108,7 @@ func (q *bare) transact(b *testing.B, query string, n int, args func(int) []any)
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer s.Close()
 	for i := range n {
 		if _, err := s.Exec(args(i)...); err != nil {
 			b.Fatal(err)

@@ -124,12 +124,12 @@ func TestOpenSaysWhy(t *testing.T) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, file, file, "file of some other kind", "ledger: sqlite://PATH")
+	_ = refused(t, file, file, "file of some other kind", "ledger: sqlite://PATH")
 	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, text) {
 		t.Errorf("the file was changed (%v)", err)
 	}
-	refused(t, filepath.Join(file, "ledger.db"), "directory cannot be made", file, "ledger: sqlite://PATH")
-	refused(t, dir, dir, "cannot be opened for writing", "ledger: sqlite://PATH")
+	_ = refused(t, filepath.Join(file, "ledger.db"), "directory cannot be made", file, "ledger: sqlite://PATH")
+	_ = refused(t, dir, dir, "cannot be opened for writing", "ledger: sqlite://PATH")
 }
 
 func TestOpenEndsWithItsContext(t *testing.T) {
