@@ -47,8 +47,8 @@ func (a *app) previewCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.html, "html", "", "write one page with every rendering to `OUT`")
 	flags.StringVar(&f.incident, "incident", "", "the incident's `ID`, as for send")
-	flags.StringVar(&f.next, "next", "", "when the next update comes, as for send")
-	flags.StringSliceVar(&f.only, "only", nil, "only these audiences, lists or channels")
+	flags.StringVar(&f.next, "next", "", "when the next update comes, as `TIME`, as for send")
+	flags.StringSliceVar(&f.only, "only", nil, "only for `WHOM`: audiences, lists or channels, separated by commas")
 	return cmd
 }
 

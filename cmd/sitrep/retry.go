@@ -27,7 +27,7 @@ func (a *app) retryCommand() *cobra.Command {
 			return a.retry(cmd.Context(), list[0], f)
 		},
 	}
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait; what is pending then stays in the ledger")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "how `LONG` to wait, such as 5m; what is pending then stays in the ledger")
 	cmd.Flags().StringVar(&f.metricsFile, "metrics-file", "", "write Prometheus metrics to `FILE`, for the node exporter's textfile collector")
 	return cmd
 }

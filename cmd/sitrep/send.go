@@ -64,12 +64,12 @@ func (a *app) sendCommand() *cobra.Command {
 	flags.StringVar(&f.incident, "incident", "", "the incident's `ID`; default: what the update says, the customer's only open one, or a new one")
 	flags.StringVar(&f.next, "next", "", "when the next update comes, as `TIME` (8:30am ET) or in 45m; wins over the text")
 	flags.StringVar(&f.key, "key", "", "idempotency `KEY`: what has been sent under it is not sent again (default: derived from the text)")
-	flags.StringSliceVar(&f.only, "only", nil, "send only to these audiences, lists or channels, separated by commas")
+	flags.StringSliceVar(&f.only, "only", nil, "send only to `WHOM`: audiences, lists or channels, separated by commas")
 	flags.StringVar(&f.override, "override", "", "send although the leak guard objects; the `REASON` is recorded")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show who would get it and stop")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask before sending")
 	flags.BoolVar(&f.resume, "resume", false, "send nothing new: go on with everything that is pending in the ledger")
-	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait; what is pending then stays in the ledger")
+	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how `LONG` to wait, such as 5m; what is pending then stays in the ledger")
 	flags.StringVar(&f.metricsFile, "metrics-file", "", "write Prometheus metrics to `FILE`, for the node exporter's textfile collector")
 	return cmd
 }

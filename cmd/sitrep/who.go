@@ -37,9 +37,9 @@ func (a *app) whoCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&severity, "severity", "", "as if the incident were `SEV1` to SEV5")
-	flags.StringVar(&status, "status", "", "as if the update said `investigating`, identified, monitoring or resolved")
-	flags.StringVar(&age, "age", "", "as if the incident were that old, such as `3h`")
+	flags.StringVar(&severity, "severity", "", "as if the incident had `SEVERITY` SEV1 to SEV5")
+	flags.StringVar(&status, "status", "", "as if the update said `STATUS` investigating, identified, monitoring or resolved")
+	flags.StringVar(&age, "age", "", "as if the incident were `LONG` old, such as 3h")
 	return cmd
 }
 
