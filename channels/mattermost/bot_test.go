@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,13 +134,13 @@ func TestConfiguredTeam(t *testing.T) {
 
 // failAt lets the n-th post (counted from 1, card included) go wrong, done or not.
 func failAt(r *rig, n int, taken bool, status int) (again func()) {
-	count, failing := 0, true
+	var count atomic.Int64
+	var mended atomic.Bool
 	r.Intercept(func(w http.ResponseWriter, req *http.Request) bool {
 		if post, _ := isPost(req); !post {
 			return false
 		}
-		count++
-		if !failing || count != n {
+		if count.Add(1) != int64(n) || mended.Load() {
 			return false
 		}
 		if taken {
@@ -150,7 +151,7 @@ func failAt(r *rig, n int, taken bool, status int) (again func()) {
 		}
 		return reply(w, status, "app.post.save.app_error")
 	})
-	return func() { failing = false }
+	return func() { mended.Store(true) }
 }
 
 func TestWhatWasPostedIsNotPostedAgain(t *testing.T) {
