@@ -29,6 +29,15 @@
 //   - Every method is safe for concurrent use and by several processes at once, and
 //     returns ctx's error soon after ctx is done.
 //
+// # Add-ons
+//
+// What only some engines can do, or some programs need, is an interface of its own that
+// is found by type assertion: [Waker] (wake-ups from other machines), [Duty] (what one
+// of several processes does), [Pruner], [Exporter] and [Importer] (see [Move]),
+// [Backuper], [Canceller], [Changes], [Tokens], [Drafts]. The suite covers them too.
+//
+//	if w, ok := l.(ledger.Waker); ok { … }
+//
 // Times are stored to the microsecond and returned in UTC. Text is valid UTF-8
 // without U+0000: what the caller made is refused if it is not ([Acceptance.Check]),
 // what a remote side said is mended and bounded ([Settlement.Clean]).

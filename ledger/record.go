@@ -116,6 +116,8 @@ type IncidentQuery struct {
 type UpdateQuery struct {
 	Key      string // the whole key or, from six characters on, its beginning
 	Incident string
+	Customer string
+	Before   string // accepted before the update with this key; one that is unknown, or not Customer's, finds nothing
 	Limit    int
 }
 
@@ -124,6 +126,10 @@ type DeliveryQuery struct {
 	Update, Incident, Customer, Channel string
 	Outcomes                            []Outcome // Pending for pending ones; nil: any
 	Since                               time.Time // accepted at or after
+
+	// After begins a listing behind the delivery with this key; one that is unknown,
+	// or not Customer's, lists nothing. A Tally counts everything all the same.
+	After string
 }
 
 // Pending stands for "no outcome yet" in a DeliveryQuery and a Tally.

@@ -15,6 +15,7 @@ func hostileTests() []test {
 	return []test{
 		{"Text", hostileText},
 		{"AddressesDifferByOneByte", addressesDiffer},
+		{"NotThere", notThere},
 		{"BigUpdate", bigUpdate},
 		{"ContextIsDone", contextIsDone},
 		{"Closed", closed},
@@ -53,6 +54,30 @@ func addressesDiffer(t *testing.T, r *rig) {
 	to := []string{"mail/a", "mail/A", "mail/a ", "mail/ä", "mail/a\u0308", "mail/"}
 	same(t, "added", r.accept(update("INC-1", 1, to...)).Added, len(to))
 	same(t, "claimed", len(r.claim("me", t0)), len(to))
+}
+
+// notThere looks for names that nothing can have.
+func notThere(t *testing.T, r *rig) {
+	r.accept(update("INC-1", 1, "mail/a"))
+	ctx := context.Background()
+	for _, s := range []string{"a\x00b", "\xff\xfe\xfd\xfc\xfb\xfa", "nothing", strings.Repeat("x", 1<<16)} {
+		if _, err := r.PageByToken(ctx, s); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("page %.9q: %v", s, err)
+		}
+		if _, err := r.Entry(ctx, s); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("entry %.9q: %v", s, err)
+		}
+		if _, err := r.Reopen(ctx, s, t0, t0); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("update %.9q: %v", s, err)
+		}
+		if lifted, err := r.Lift(ctx, "mail", s); lifted || err != nil {
+			t.Errorf("suppression %.9q: %v", s, err)
+		}
+		same(t, "updates", len(keys(r, ledger.UpdateQuery{Key: s})), 0)
+		same(t, "updates", len(keys(r, ledger.UpdateQuery{Incident: s})), 0)
+		same(t, "deliveries", len(r.deliveries(ledger.DeliveryQuery{Channel: s})), 0)
+		same(t, "attempts", len(r.attempts(s)), 0)
+	}
 }
 
 func bigUpdate(t *testing.T, r *rig) {

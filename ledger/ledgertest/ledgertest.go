@@ -11,6 +11,10 @@ type Engine struct {
 	// Open makes a new, empty store and opens it. What it opens is closed when the
 	// test is over.
 	Open func(t testing.TB) Store
+
+	// Polled says that the engine has no [ledger.Waker], for nobody beyond this
+	// machine can make work for it.
+	Polled bool
 }
 
 // Store is a store and one handle on it.
@@ -38,11 +42,19 @@ func Run(t *testing.T, e Engine) {
 		{"Pages", pageTests()},
 		{"Hostile", hostileTests()},
 		{"Several", severalTests()},
+		{"Cancel", cancelTests()},
+		{"Changes", changeTests()},
+		{"Tokens", tokenTests()},
+		{"Races", raceTests()},
+		{"Duty", dutyTests()},
+		{"Wakes", wakeTests()},
+		{"Prune", pruneTests()},
+		{"Move", moveTests()},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			for _, x := range g.tests {
-				t.Run(x.name, func(t *testing.T) { x.run(t, &rig{T: t, Store: e.Open(t)}) })
+				t.Run(x.name, func(t *testing.T) { x.run(t, &rig{T: t, Store: e.Open(t), engine: e}) })
 			}
 		})
 	}

@@ -22,6 +22,7 @@ func after(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.
 type rig struct {
 	*testing.T
 	Store
+	engine Engine
 }
 
 // update is the seq-th update of an incident of customer "abc", accepted seq-1

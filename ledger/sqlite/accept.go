@@ -97,7 +97,7 @@ func (in *intake) update() error {
 
 func (in *intake) known() (bool, error) {
 	found := false
-	err := in.each(updateColumns+` WHERE u.key = ?`, []any{in.a.Update.Key}, func(rows *sql.Rows) error {
+	err := in.each(updateColumns+updateTables+` WHERE u.key = ?`, []any{in.a.Update.Key}, func(rows *sql.Rows) error {
 		u, err := scanUpdate(rows, &in.upd, &in.incident)
 		found, in.got.Update, in.got.Duplicate, in.seq = true, u, true, u.Seq
 		return err

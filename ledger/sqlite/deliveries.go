@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -91,7 +92,13 @@ func onlyPending(q ledger.DeliveryQuery) bool {
 // Deliveries implements [ledger.Reader].
 func (l *Ledger) Deliveries(ctx context.Context, q ledger.DeliveryQuery) iter.Seq2[ledger.Delivery, error] {
 	return func(yield func(ledger.Delivery, error) bool) {
-		var at cursor
+		at, err := l.after(ctx, q)
+		if err != nil {
+			if !errors.Is(err, ledger.ErrNotFound) {
+				yield(ledger.Delivery{}, err)
+			}
+			return
+		}
 		for {
 			got, err := l.deliveries(ctx, q, &at)
 			for _, d := range got {
@@ -112,6 +119,16 @@ func (l *Ledger) Deliveries(ctx context.Context, q ledger.DeliveryQuery) iter.Se
 // cursor is the last delivery read.
 type cursor struct{ upd, id int64 }
 
+// after is the place behind a delivery, or the beginning.
+func (l *Ledger) after(ctx context.Context, q ledger.DeliveryQuery) (cursor, error) {
+	var at cursor
+	if q.After == "" {
+		return at, nil
+	}
+	return at, l.one(ctx, `SELECT d.upd, d.id FROM deliveries d JOIN updates u ON u.n = d.upd WHERE d.key = ? AND ? IN ('', u.customer)`,
+		[]any{q.After, q.Customer}, []any{&at.upd, &at.id})
+}
+
 func (l *Ledger) deliveries(ctx context.Context, q ledger.DeliveryQuery, at *cursor) ([]ledger.Delivery, error) {
 	query, args := listing(q, *at)
 	var got []ledger.Delivery
@@ -123,13 +140,16 @@ func (l *Ledger) deliveries(ctx context.Context, q ledger.DeliveryQuery, at *cur
 	return got, err
 }
 
-func scanDelivery(rows *sql.Rows, at *cursor) (ledger.Delivery, error) {
+// scanDelivery reads a row of deliveryColumns, and more after them.
+func scanDelivery(rows *sql.Rows, at *cursor, more ...any) (ledger.Delivery, error) {
 	var d ledger.Delivery
 	var outcome, fault, thread string
 	var due, expire, accepted, settled int64
-	err := rows.Scan(&at.upd, &at.id, &d.Key, &d.Update, &d.Incident, &d.Customer, &d.Severity, &d.Seq, &d.List, &d.Audience, &d.Channel,
+	err := rows.Scan(append([]any{
+		&at.upd, &at.id, &d.Key, &d.Update, &d.Incident, &d.Customer, &d.Severity, &d.Seq, &d.List, &d.Audience, &d.Channel,
 		&d.To.Address, &d.To.Name, &d.To.Locale, &d.To.Zone, &d.Rendering, &outcome, &d.Attempts, &d.Leased, &fault, &d.Detail,
-		&d.Receipt.RemoteID, &d.Receipt.Permalink, &thread, &due, &expire, &accepted, &settled)
+		&d.Receipt.RemoteID, &d.Receipt.Permalink, &thread, &due, &expire, &accepted, &settled,
+	}, more...)...)
 	d.Outcome, d.Fault, d.Receipt.Thread = ledger.Outcome(outcome), channels.Fault(fault), channels.Thread(thread)
 	d.Due, d.Expire, d.Accepted, d.Settled = instant(due), instant(expire), instant(accepted), instant(settled)
 	return d, err

@@ -19,8 +19,8 @@ func (l *Ledger) pages(ctx context.Context, most int) error {
 	return l.conn.QueryRowContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(most)).Scan(&n)
 }
 
-// Hold takes the writer's turn until release is called.
-func (l *Ledger) Hold() (release func()) {
+// Occupy takes the writer's turn until release is called.
+func (l *Ledger) Occupy() (release func()) {
 	l.turn <- struct{}{}
 	return func() { <-l.turn }
 }

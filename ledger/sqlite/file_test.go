@@ -252,7 +252,7 @@ func TestWritersTakeTurns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		release := l.Hold()
+		release := l.Occupy()
 		const n = 6
 		ctx, cancel := context.WithCancel(context.Background())
 		for i := range n {

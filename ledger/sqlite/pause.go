@@ -36,15 +36,22 @@ func (t *tx) pauseOf(channel string, now int64) (*ledger.Pause, error) {
 	return &p, nil
 }
 
+const suppressionColumns = `SELECT channel, address, reason, at FROM suppressions`
+
+func scanSuppression(rows *sql.Rows) (ledger.Suppression, error) {
+	var s ledger.Suppression
+	var at int64
+	err := rows.Scan(&s.Channel, &s.Address, &s.Reason, &at)
+	s.At = instant(at)
+	return s, err
+}
+
 // Suppressions implements [ledger.Suppressor]; they come by channel and address.
 func (l *Ledger) Suppressions(ctx context.Context, channel string) ([]ledger.Suppression, error) {
 	var all []ledger.Suppression
-	err := l.query(ctx, `SELECT channel, address, reason, at FROM suppressions WHERE ? IN ('', channel) ORDER BY channel, address`,
+	err := l.query(ctx, suppressionColumns+` WHERE ? IN ('', channel) ORDER BY channel, address`,
 		[]any{channel}, func(rows *sql.Rows) error {
-			var s ledger.Suppression
-			var at int64
-			err := rows.Scan(&s.Channel, &s.Address, &s.Reason, &at)
-			s.At = instant(at)
+			s, err := scanSuppression(rows)
 			all = append(all, s)
 			return err
 		})

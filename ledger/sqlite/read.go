@@ -50,6 +50,16 @@ func limit(n int) int {
 	return n
 }
 
+const incidentColumns = `SELECT id, customer, severity, started, status, seq, updated, next FROM incidents`
+
+func scanIncident(rows *sql.Rows) (ledger.Incident, error) {
+	var i ledger.Incident
+	var started, updated, next int64
+	err := rows.Scan(&i.ID, &i.Customer, &i.Severity, &started, &i.Status, &i.Seq, &updated, &next)
+	i.Started, i.Updated, i.Next = instant(started), instant(updated), instant(next)
+	return i, err
+}
+
 // Incidents implements [ledger.Reader].
 func (l *Ledger) Incidents(ctx context.Context, q ledger.IncidentQuery) ([]ledger.Incident, error) {
 	var f filter
@@ -57,27 +67,28 @@ func (l *Ledger) Incidents(ctx context.Context, q ledger.IncidentQuery) ([]ledge
 	f.add(q.Customer != "", "customer = ?", q.Customer)
 	f.add(q.Open, "status <> 'resolved'")
 	var all []ledger.Incident
-	err := l.query(ctx, `SELECT id, customer, severity, started, status, seq, updated, next FROM incidents`+f.String()+
-		` ORDER BY updated DESC, n DESC LIMIT ?`, append(f.args, limit(q.Limit)), func(rows *sql.Rows) error {
-		var i ledger.Incident
-		var started, updated, next int64
-		err := rows.Scan(&i.ID, &i.Customer, &i.Severity, &started, &i.Status, &i.Seq, &updated, &next)
-		i.Started, i.Updated, i.Next = instant(started), instant(updated), instant(next)
+	err := l.query(ctx, incidentColumns+f.String()+` ORDER BY updated DESC, n DESC LIMIT ?`, append(f.args, limit(q.Limit)), func(rows *sql.Rows) error {
+		i, err := scanIncident(rows)
 		all = append(all, i)
 		return err
 	})
 	return all, err
 }
 
-const updateColumns = `SELECT u.n, u.incident, u.key, i.id, u.customer, u.seq, u.status, u.at, u.accepted, u.next, u.title, u.override, u.source, u.content
-	FROM updates u JOIN incidents i ON i.n = u.incident`
+const (
+	updateColumns = `SELECT u.n, u.incident, u.key, i.id, u.customer, u.seq, u.status, u.at, u.accepted, u.next, u.title, u.override, u.source, u.content`
+	updateTables  = ` FROM updates u JOIN incidents i ON i.n = u.incident`
+)
 
-func scanUpdate(rows *sql.Rows, n, incident *int64) (ledger.Update, error) {
+// scanUpdate reads a row of updateColumns, and more after them.
+func scanUpdate(rows *sql.Rows, n, incident *int64, more ...any) (ledger.Update, error) {
 	var u ledger.Update
 	var at, accepted, next int64
 	var content []byte
-	err := rows.Scan(n, incident, &u.Key, &u.Incident, &u.Customer, &u.Seq, &u.Status, &at, &accepted, &next,
-		&u.Title, &u.Override, &u.Source, &content)
+	err := rows.Scan(append([]any{
+		n, incident, &u.Key, &u.Incident, &u.Customer, &u.Seq, &u.Status, &at, &accepted, &next,
+		&u.Title, &u.Override, &u.Source, &content,
+	}, more...)...)
 	u.At, u.Accepted, u.Next, u.Content = instant(at), instant(accepted), instant(next), json.RawMessage(content)
 	return u, err
 }
@@ -93,8 +104,10 @@ func (l *Ledger) Updates(ctx context.Context, q ledger.UpdateQuery) ([]ledger.Up
 	f.add(len(q.Key) >= shortest, `(u.key = ? OR (u.key >= ? AND substr(u.key, 1, length(?)) = ?
 		AND NOT EXISTS (SELECT 1 FROM updates e WHERE e.key = ?)))`, q.Key, q.Key, q.Key, q.Key, q.Key)
 	f.add(q.Incident != "", "i.id = ?", q.Incident)
+	f.add(q.Customer != "", "u.customer = ?", q.Customer)
+	f.add(q.Before != "", "u.n < (SELECT n FROM updates WHERE key = ? AND ? IN ('', customer))", q.Before, q.Customer)
 	var all []ledger.Update
-	err := l.query(ctx, updateColumns+f.String()+` ORDER BY u.n DESC LIMIT ?`, append(f.args, limit(q.Limit)), func(rows *sql.Rows) error {
+	err := l.query(ctx, updateColumns+updateTables+f.String()+` ORDER BY u.n DESC LIMIT ?`, append(f.args, limit(q.Limit)), func(rows *sql.Rows) error {
 		u, err := scanUpdate(rows, new(int64), new(int64))
 		all = append(all, u)
 		return err
@@ -119,16 +132,23 @@ func (l *Ledger) Rendering(ctx context.Context, id int64) (channels.Message, err
 	return m, err
 }
 
+const attemptColumns = `SELECT a.number, a.fault, a.interrupted, a.detail, a.started, a.ended`
+
+// scanAttempt reads a row of attemptColumns, and more after them.
+func scanAttempt(rows *sql.Rows, more ...any) (ledger.Attempt, error) {
+	var a ledger.Attempt
+	var fault string
+	var started, ended int64
+	err := rows.Scan(append([]any{&a.Number, &fault, &a.Interrupted, &a.Detail, &started, &ended}, more...)...)
+	a.Fault, a.Started, a.Ended = channels.Fault(fault), instant(started), instant(ended)
+	return a, err
+}
+
 // Attempts implements [ledger.Reader].
 func (l *Ledger) Attempts(ctx context.Context, delivery string) ([]ledger.Attempt, error) {
 	var all []ledger.Attempt
-	err := l.query(ctx, `SELECT a.number, a.fault, a.interrupted, a.detail, a.started, a.ended FROM attempts a
-		WHERE a.delivery = (SELECT id FROM deliveries WHERE key = ?) ORDER BY a.number`, []any{delivery}, func(rows *sql.Rows) error {
-		var a ledger.Attempt
-		var fault string
-		var started, ended int64
-		err := rows.Scan(&a.Number, &fault, &a.Interrupted, &a.Detail, &started, &ended)
-		a.Fault, a.Started, a.Ended = channels.Fault(fault), instant(started), instant(ended)
+	err := l.query(ctx, attemptColumns+` FROM attempts a WHERE a.delivery = (SELECT id FROM deliveries WHERE key = ?) ORDER BY a.number`, []any{delivery}, func(rows *sql.Rows) error {
+		a, err := scanAttempt(rows)
 		all = append(all, a)
 		return err
 	})

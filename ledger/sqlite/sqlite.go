@@ -32,8 +32,9 @@ const (
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
 	*writer
-	read *sql.DB
-	once sync.Once
+	read   *sql.DB
+	once   sync.Once
+	duties duties
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -58,14 +59,17 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return &Ledger{read: read, writer: w}, nil
+	return &Ledger{read: read, writer: w, duties: duties{held: map[string]*duty{}}}, nil
 }
 
 // Close waits for a transaction under way and closes the file. Calls after it fail.
 // Closing again does nothing.
 func (l *Ledger) Close() error {
 	var err error
-	l.once.Do(func() { err = errors.Join(l.read.Close(), l.writer.close()) })
+	l.once.Do(func() {
+		l.duties.close()
+		err = errors.Join(l.read.Close(), l.writer.close())
+	})
 	return err
 }
 

@@ -35,5 +35,5 @@ func open(t testing.TB, path string) *sqlite.Ledger {
 }
 
 func TestContract(t *testing.T) {
-	ledgertest.Run(t, ledgertest.Engine{Open: temporary})
+	ledgertest.Run(t, ledgertest.Engine{Open: temporary, Polled: true})
 }

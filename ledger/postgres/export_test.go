@@ -1,0 +1,4 @@
+package postgres
+
+// Name is the database's.
+func (l *Ledger) Name() string { return l.pool.Config().ConnConfig.Database }

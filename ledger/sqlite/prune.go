@@ -1,0 +1,100 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"sitrep/ledger"
+)
+
+var _ ledger.Pruner = (*Ledger)(nil)
+
+const prunable = `status = 'resolved' AND updated < ? AND NOT EXISTS (SELECT 1 FROM updates f WHERE f.incident = incidents.n AND f.pending > 0)`
+
+// Prune implements [ledger.Pruner], one update a transaction, so that others get their
+// turn in between. The file does not shrink; its room is used again.
+func (l *Ledger) Prune(ctx context.Context, before time.Time) (ledger.Pruned, error) {
+	var total ledger.Pruned
+	var incidents []int64
+	err := l.query(ctx, `SELECT n FROM incidents WHERE `+prunable+` ORDER BY n`, []any{micros(before)}, func(rows *sql.Rows) error {
+		var n int64
+		err := rows.Scan(&n)
+		incidents = append(incidents, n)
+		return err
+	})
+	for _, n := range incidents {
+		for more := true; more && err == nil; {
+			var p pruning
+			err = l.write(ctx, func(t *tx) error {
+				p = pruning{tx: t, incident: n, before: micros(before)}
+				var err error
+				more, err = p.run()
+				return err
+			})
+			if err == nil {
+				add(&total, p.gone)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	return total, err
+}
+
+func add(to *ledger.Pruned, p ledger.Pruned) {
+	to.Incidents += p.Incidents
+	to.Updates += p.Updates
+	to.Renderings += p.Renderings
+	to.Deliveries += p.Deliveries
+	to.Attempts += p.Attempts
+	to.Entries += p.Entries
+}
+
+// pruning drops the oldest update of an incident, or the incident after its last.
+type pruning struct {
+	*tx
+	incident, before int64
+	gone             ledger.Pruned
+}
+
+func (p *pruning) run() (more bool, err error) {
+	still, err := p.row(`SELECT n FROM incidents WHERE `+prunable+` AND n = ?`, []any{p.before, p.incident}, []any{new(int64)})
+	if !still || err != nil {
+		return false, err
+	}
+	var upd, first, last int64
+	found, err := p.row(`SELECT n, first, last FROM updates WHERE incident = ? ORDER BY seq LIMIT 1`, []any{p.incident}, []any{&upd, &first, &last})
+	if err != nil {
+		return false, err
+	}
+	if !found {
+		return false, p.drop(&p.gone.Incidents, `DELETE FROM incidents WHERE n = ?`, p.incident)
+	}
+	return true, p.update(upd, first, last)
+}
+
+func (p *pruning) update(upd, first, last int64) error {
+	const its = `FROM deliveries WHERE id BETWEEN ? AND ? AND upd = ?`
+	if err := p.drop(&p.gone.Entries, `DELETE FROM entries WHERE key IN (SELECT key `+its+`)`, first, last, upd); err != nil {
+		return err
+	}
+	if err := p.drop(&p.gone.Attempts, `DELETE FROM attempts WHERE delivery IN (SELECT id `+its+`)`, first, last, upd); err != nil {
+		return err
+	}
+	if err := p.drop(&p.gone.Deliveries, `DELETE `+its, first, last, upd); err != nil {
+		return err
+	}
+	if err := p.drop(&p.gone.Renderings, `DELETE FROM renderings WHERE upd = ?`, upd); err != nil {
+		return err
+	}
+	return p.drop(&p.gone.Updates, `DELETE FROM updates WHERE n = ?`, upd)
+}
+
+// drop runs a statement and counts the rows it deletes.
+func (p *pruning) drop(n *int, query string, args ...any) error {
+	gone, err := p.changed(query, args...)
+	*n = int(gone)
+	return err
+}
