@@ -95,7 +95,10 @@ func TestReloadTogether(t *testing.T) {
 	})
 	o := options()
 	o.Customers, o.Channels = []string{"abc"}, []string{"mail"}
-	m.Reload(o)
+	for range 50 {
+		m.Reload(options())
+		m.Reload(o)
+	}
 	wg.Wait()
 	if text := exposition(t, m); strings.Contains(text, `"xyz"`) || strings.Contains(text, `"chat"`) {
 		t.Error("a removed series came back")

@@ -1,0 +1,64 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sitrep/channels"
+	"sitrep/dispatcher"
+	"sitrep/ledger"
+)
+
+func TestCancel(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mail := newRemote(func(_ context.Context, e channels.Envelope, _ int) (channels.Receipt, error) {
+			if e.Message.Text == "INC-1-1" {
+				return channels.Receipt{}, channels.Errorf(channels.Unavailable, "down")
+			}
+			return channels.Receipt{RemoteID: "1"}, nil
+		})
+		r := newRig(t, lane("mail", mail))
+		stop := r.start()
+		first := r.accept("INC-1", 1, time.Hour, "mail:a", "mail:b", "mail:c")
+		time.Sleep(70 * time.Second) // all of them were tried and wait
+		synctest.Wait()
+		second := r.accept("INC-1", 2, time.Hour, "mail:z")
+		got, err := r.d.Cancel(t.Context(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Ended) != 3 || got.UnderWay != 0 {
+			t.Errorf("cancelled: %+v", got)
+		}
+		r.tally(first, ledger.Cancelled, 3)
+		tried := len(mail.all())
+		time.Sleep(time.Second) // well below Poll: it is Cancel that wakes the lane
+		synctest.Wait()
+		r.outcome(second, "mail:z", ledger.Delivered)
+		if n := len(mail.all()); n != tried+1 {
+			t.Errorf("%d attempts after the cancellation, want 1", n-tried)
+		}
+		told := 0
+		for _, e := range r.kinds(dispatcher.EventSettled) {
+			if e.Outcome == ledger.Cancelled && e.Update == first && e.Customer == "abc" {
+				told++
+			}
+		}
+		if told != 3 {
+			t.Errorf("%d events, want 3", told)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCancelUnknown(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.d.Cancel(t.Context(), "nothing"); !errors.Is(err, ledger.ErrNotFound) {
+		t.Errorf("cancelling an unknown update: %v", err)
+	}
+}
