@@ -86,6 +86,7 @@ var fences = []struct {
 	{"github.com/nikoksr/notify", []string{"channels/notify"}, "the bridge contains the library's hazards"},
 	{"github.com/emersion/go-smtp", []string{"channels/email", "cmd/*"}, "e-mail is one adapter"},
 	{"modernc.org/sqlite", []string{"ledger/sqlite"}, "an engine is behind its contract"},
+	{"github.com/jackc/pgx", []string{"ledger/postgres"}, "an engine is behind its contract"},
 	{"github.com/stretchr/testify", nil, "tests say what failed in their own words"},
 }
 
