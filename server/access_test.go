@@ -117,7 +117,7 @@ func TestSocket(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}}}
-	q, err := http.NewRequestWithContext(t.Context(), "POST", "http://x/api/v1/updates?override=said+so", strings.NewReader(text("abc", "Ask @kim.")))
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x/api/v1/updates?override=said+so", strings.NewReader(text("abc", "Ask @kim.")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestSocket(t *testing.T) {
 	}
 	at := r.serve()
 	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "X-Sitrep-Local", "X-Remote-User"} {
-		q, err := http.NewRequestWithContext(t.Context(), "GET", at+"/api/v1/me", nil)
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at+"/api/v1/me", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func TestHealth(t *testing.T) {
 	r.call("GET", "/readyz", "").is(http.StatusOK).has(`"status":"ready"`)
 	checks[1] = server.Check{Name: "configuration", Detail: "the reload failed; the old one is in force"}
 	q := httptest.NewRecorder()
-	r.s.ServeHTTP(q, httptest.NewRequest("GET", "/readyz", nil))
+	r.s.ServeHTTP(q, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	if q.Code != http.StatusServiceUnavailable || !strings.Contains(q.Body.String(), "the reload failed") {
 		t.Errorf("readyz: %d %s", q.Code, q.Body)
 	}

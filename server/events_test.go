@@ -64,7 +64,7 @@ func (r *rig) listen(at, query, token string, opts ...option) *reader {
 	for _, o := range append(opts, as(token)) {
 		o(q)
 	}
-	got, err := http.DefaultClient.Do(q)
+	got, err := http.DefaultClient.Do(q) //nolint:bodyclose // reader.close does, at the end of the test
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -252,15 +252,15 @@ func TestManyClients(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range clients {
 		wg.Go(func() {
-			q := httptest.NewRequest("GET", "/api/v1/incidents", nil)
+			q := httptest.NewRequest(http.MethodGet, "/api/v1/incidents", nil)
 			want := http.StatusOK
 			switch n % 10 {
 			case 0:
-				q = httptest.NewRequest("POST", "/api/v1/updates?incident=new", strings.NewReader(text("abc", fmt.Sprint("Number ", n))))
+				q = httptest.NewRequest(http.MethodPost, "/api/v1/updates?incident=new", strings.NewReader(text("abc", fmt.Sprint("Number ", n))))
 				q.Header.Set("Content-Type", "text/markdown")
 				want = http.StatusAccepted
 			case 1, 2:
-				q = httptest.NewRequest("GET", "/api/v1/deliveries?limit=5", nil)
+				q = httptest.NewRequest(http.MethodGet, "/api/v1/deliveries?limit=5", nil)
 			}
 			as(r.author)(q)
 			w := httptest.NewRecorder()

@@ -35,7 +35,7 @@ func FuzzRequest(f *testing.F) {
 			q := q.Clone(t.Context())
 			q.Body = http.NoBody
 			if body != "" {
-				q.Body = httptest.NewRequest("POST", "/", strings.NewReader(body)).Body
+				q.Body = httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)).Body
 			}
 			q.Header[http.CanonicalHeaderKey(header)] = []string{value}
 			q.Header.Set("Content-Type", kind)
@@ -72,7 +72,7 @@ func FuzzFields(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q := httptest.NewRequest("POST", "/api/v1/previews", strings.NewReader(string(body)))
+		q := httptest.NewRequest(http.MethodPost, "/api/v1/previews", strings.NewReader(string(body)))
 		q.Header.Set("Content-Type", "application/json")
 		as(r.author)(q)
 		w := httptest.NewRecorder()

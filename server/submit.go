@@ -237,16 +237,21 @@ func (s Submission) readsBack(text []byte) incident.Problems {
 		all = append(all, misread("customer"))
 	}
 	for _, x := range []struct{ name, meant, read string }{
-		{"customer", s.Customer, d.Front.Customer.Text}, {"status", s.Status, d.Status.Text},
-		{"severity", s.Severity, d.Front.Severity.Text}, {"started", s.Started, d.Front.Started.Text}, {"at", s.At, d.Time.Text},
+		{"customer", s.Customer, d.Front.Customer.Text},
+		{"status", s.Status, d.Status.Text},
+		{"severity", s.Severity, d.Front.Severity.Text},
+		{"started", s.Started, d.Front.Started.Text},
+		{"at", s.At, d.Time.Text},
 	} {
 		if oneLine(x.meant) != oneLine(x.read) {
 			all = append(all, misread(x.name))
 		}
 	}
 	for _, x := range []struct{ name, meant, read string }{
-		{"summary", s.Summary, d.Summary.Text}, {"customer_impact", s.CustomerImpact, d.CustomerImpact.Text},
-		{"technical_notes", s.TechnicalNotes, d.TechnicalNotes.Text}, {"public_summary", s.PublicSummary, d.PublicSummary.Text},
+		{"summary", s.Summary, d.Summary.Text},
+		{"customer_impact", s.CustomerImpact, d.CustomerImpact.Text},
+		{"technical_notes", s.TechnicalNotes, d.TechnicalNotes.Text},
+		{"public_summary", s.PublicSummary, d.PublicSummary.Text},
 	} {
 		if bare(x.meant) != bare(x.read) {
 			all = append(all, misread(x.name))

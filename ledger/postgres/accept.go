@@ -276,7 +276,7 @@ func (in *intake) renderings() ([]int64, error) {
 		m := &in.a.Renderings[p.Rendering]
 		_, err := in.row(`INSERT INTO renderings (upd, digest, format, subject, text, html, payload) VALUES ($1,$2,$3,$4,$5,$6,$7)
 			ON CONFLICT (upd, digest) DO UPDATE SET upd = excluded.upd RETURNING id`,
-			[]any{in.upd, digest(m), string(m.Format), m.Subject, m.Text, m.HTML, []byte(m.Payload)}, []any{&all[p.Rendering]})
+			[]any{in.upd, digest(m), string(m.Format), m.Subject, m.Text, m.HTML, m.Payload}, []any{&all[p.Rendering]})
 		if err != nil {
 			return nil, err
 		}

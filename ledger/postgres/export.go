@@ -138,7 +138,7 @@ func scanUpdateRow(rows pgx.Rows) (ledger.UpdateRow, error) {
 func scanRenderingRow(rows pgx.Rows) (ledger.RenderingRow, error) {
 	var r ledger.RenderingRow
 	var format string
-	err := rows.Scan(&r.ID, &format, &r.Subject, &r.Text, &r.HTML, (*[]byte)(&r.Payload))
+	err := rows.Scan(&r.ID, &format, &r.Subject, &r.Text, &r.HTML, &r.Payload)
 	r.Format = channels.Format(format)
 	return r, err
 }

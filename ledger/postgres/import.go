@@ -93,7 +93,7 @@ func (in *inflow) single(r ledger.Row) error {
 	case ledger.RenderingRow:
 		var id int64
 		_, err := in.tx.row(`INSERT INTO renderings (upd, digest, format, subject, text, html, payload) VALUES ($1,$2,$3,$4,$5,$6,$7) RETURNING id`,
-			[]any{in.upd, digest(&r.Message), string(r.Format), r.Subject, r.Text, r.HTML, []byte(r.Payload)}, []any{&id})
+			[]any{in.upd, digest(&r.Message), string(r.Format), r.Subject, r.Text, r.HTML, r.Payload}, []any{&id})
 		in.renderings[r.ID] = id
 		return err
 	case ledger.Suppression:
