@@ -120,7 +120,7 @@ func (l *Ledger) Rendering(ctx context.Context, id int64) (channels.Message, err
 	var m channels.Message
 	var format string
 	err := l.one(ctx, `SELECT format, subject, text, html, payload FROM renderings WHERE id = $1`, []any{id},
-		[]any{&format, &m.Subject, &m.Text, &m.HTML, (*[]byte)(&m.Payload)})
+		[]any{&format, &m.Subject, &m.Text, &m.HTML, &m.Payload})
 	m.Format = channels.Format(format)
 	return m, err
 }
