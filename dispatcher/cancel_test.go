@@ -26,6 +26,7 @@ func TestCancel(t *testing.T) {
 		time.Sleep(70 * time.Second) // all of them were tried and wait
 		synctest.Wait()
 		second := r.accept("INC-1", 2, time.Hour, "mail:z")
+		tried := len(mail.all())
 		got, err := r.d.Cancel(t.Context(), first)
 		if err != nil {
 			t.Fatal(err)
@@ -34,7 +35,6 @@ func TestCancel(t *testing.T) {
 			t.Errorf("cancelled: %+v", got)
 		}
 		r.tally(first, ledger.Cancelled, 3)
-		tried := len(mail.all())
 		time.Sleep(time.Second) // well below Poll: it is Cancel that wakes the lane
 		synctest.Wait()
 		r.outcome(second, "mail:z", ledger.Delivered)

@@ -41,6 +41,7 @@ var arrows = []arrow{
 	{"dispatcher", []string{"incident", "renderers", "channels", "ledger"}, "never an implementation"},
 	{"statuspage", []string{"incident", "ledger", "channels"}, "the read side"},
 	{"server", []string{"dispatcher", "incident", "ledger", "renderers", "channels", "internal/secret"}, "over HTTP; renderers and channels for the types of plans and messages"},
+	{"server/client", []string{"server", "internal/secret"}, "the other end of the API: it knows its types and nothing behind them"},
 	{"config", []string{"incident", "internal/secret"}, "plain structs"},
 	{"config/schemadoc", nil, "makes the schema's descriptions from Go comments; for tests only"},
 	{"docs", nil, "embeds the generated schema"},
