@@ -102,6 +102,11 @@ type Envelope struct {
 	// Accepted is when the update was accepted: the same on every attempt, so a
 	// date in the message does not differ between them. Zero means not known.
 	Accepted time.Time
+
+	// List is the id of the distribution list that the recipient is told through,
+	// and Audience whom the message is for: internal, customer or public. Empty means
+	// not known.
+	List, Audience string
 }
 
 // Recipient is one address on one channel.

@@ -57,7 +57,7 @@ func (l *lane) envelope(hard context.Context, c ledger.Claim) (channels.Envelope
 	ctx, cancel := context.WithTimeout(hard, l.d.o.Lease)
 	defer cancel()
 	m, err := l.crew.cache.get(ctx, c.Rendering)
-	return channels.Envelope{Key: c.Key, To: c.To, Message: m, Thread: c.Thread, Accepted: c.Accepted}, err
+	return channels.Envelope{Key: c.Key, To: c.To, Message: m, Thread: c.Thread, Accepted: c.Accepted, List: c.List, Audience: c.Audience}, err
 }
 
 // send is the attempt itself.

@@ -190,9 +190,9 @@ type Claim struct {
 	// it is to be sent rather than left Unknown once more.
 	Reopened bool
 
-	Incident, Update, Customer, Severity, Audience string
-	Seq                                            int
-	Accepted, Expire                               time.Time
+	Incident, Update, Customer, Severity, List, Audience string
+	Seq                                                  int
+	Accepted, Expire                                     time.Time
 }
 
 // Settlement is what became of a claim.

@@ -1,9 +1,17 @@
 package email_test
 
 import (
+	"context"
+	"fmt"
 	"net"
+	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -13,63 +21,189 @@ import (
 
 const benchSessions = 8
 
-func benchEnvelope() channels.Envelope {
-	e := envelope("01hzx4c6m5q2w8e9r7t0y3u1ia")
-	e.Message.Text = strings.Repeat("The checkout is slow and we know why; more soon.\n", 60)
-	e.Message.HTML = strings.Repeat("<p style=\"margin:0\">The checkout is slow and we know why – more soon.</p>\n", 100)
-	return e
+var benchMessage = channels.Message{
+	Format:  channels.FormatEmail,
+	Subject: message.Subject,
+	Text:    strings.Repeat("The checkout is slow and we know why; more soon.\n", 40),
+	HTML:    strings.Repeat("<p style=\"margin:0\">The checkout is slow and we know why – more soon.</p>\n", 45),
 }
 
-// BenchmarkSend is the channel: a message of 10 KB to one recipient, on eight pooled
-// sessions. Compare it with BenchmarkRawGoSMTP of the same run.
-func BenchmarkSend(b *testing.B) {
-	r := (&relay{forget: true}).start(b)
-	c := open(b, r, email.Config{MaxSessions: benchSessions, MaxPerSession: 1_000_000})
-	e := benchEnvelope()
-	b.ReportAllocs()
-	b.SetParallelism(benchSessions)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := c.Send(b.Context(), e); err != nil {
-				b.Error(err)
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
-}
-
-// BenchmarkRawGoSMTP is the library in a bare loop: the same message, ready-made, on as
-// many sessions.
-func BenchmarkRawGoSMTP(b *testing.B) {
-	raw, _ := deliver(b, email.Config{}, benchEnvelope())
-	r := (&relay{forget: true}).start(b)
-	message := []byte(raw)
-	sessions := make(chan *smtp.Client, benchSessions)
-	for range benchSessions {
-		conn, err := net.Dial("tcp", r.addr())
-		if err != nil {
-			b.Fatal(err)
-		}
-		c := smtp.NewClient(conn)
-		if err := c.Hello("bench.test"); err != nil {
-			b.Fatal(err)
-		}
-		defer func() { _ = c.Close() }()
-		sessions <- c
+func benchEnvelope(n int) channels.Envelope {
+	return channels.Envelope{
+		Key: fmt.Sprintf("%026d", n), To: channels.Recipient{Address: fmt.Sprintf("user%d@abc.example", n)}, Message: benchMessage, Accepted: day,
 	}
-	b.ReportAllocs()
-	b.SetParallelism(benchSessions)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			c := <-sessions
-			if err := rawSend(c, message); err != nil {
-				b.Error(err)
+}
+
+// target is a relay to measure against: where it is, and how many messages make a run.
+type target struct {
+	name       string
+	addr       func(testing.TB) string
+	ours, refs int // messages in a run: ours, and of those that it is compared with
+}
+
+func targets() []target {
+	sinkAt := func(s *sink, rtt time.Duration) func(testing.TB) string {
+		return func(t testing.TB) string {
+			addr := s.start(t).addr()
+			if rtt > 0 {
+				addr = faraway(t, addr, rtt)
 			}
-			sessions <- c
+			return addr
 		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	}
+	const far = 20 * time.Millisecond
+	return []target{
+		{"postfix-sink/0ms", func(t testing.TB) string { return postfixSink(t) }, 8000, 8000},
+		{"pipelining/0ms", sinkAt(&sink{pipelining: true}, 0), 16000, 8000},
+		{"chunking/0ms", sinkAt(&sink{pipelining: true, chunking: true}, 0), 32000, 8000},
+		{"neither/0ms", sinkAt(&sink{}, 0), 8000, 8000},
+		{"pipelining/20ms", sinkAt(&sink{pipelining: true}, far), 1000, 300},
+		{"chunking/20ms", sinkAt(&sink{pipelining: true, chunking: true}, far), 8000, 300},
+		{"neither/20ms", sinkAt(&sink{}, far), 300, 300},
+	}
+}
+
+// BenchmarkBeside measures the channel beside Postfix's smtp-source, both with eight
+// sessions, and beside the library in a bare loop. Each round is source, channel,
+// library, source; the figure is the median of the rounds' ratios. Run it alone:
+//
+//	go test -run '^$' -bench Beside -benchtime 7x ./channels/email
+func BenchmarkBeside(b *testing.B) {
+	for _, target := range targets() {
+		b.Run(target.name, func(b *testing.B) {
+			addr := target.addr(b)
+			var ours, source, library, toSource, toLibrary []float64
+			for b.Loop() {
+				before := sourceRate(b, addr, target.refs)
+				our := channelRate(b, addr, target.ours)
+				raw := libraryRate(b, addr, target.refs)
+				reference := (before + sourceRate(b, addr, target.refs)) / 2
+				ours, source, library = append(ours, our), append(source, reference), append(library, raw)
+				toSource, toLibrary = append(toSource, our/reference), append(toLibrary, our/raw)
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(ours), "ours/s")
+			b.ReportMetric(median(source), "source/s")
+			b.ReportMetric(median(library), "library/s")
+			b.ReportMetric(median(toSource), "x-source")
+			b.ReportMetric(median(toLibrary), "x-library")
+		})
+	}
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// postfixSink starts smtp-sink, which offers PIPELINING.
+func postfixSink(b testing.TB) string {
+	b.Helper()
+	path, err := exec.LookPath("smtp-sink")
+	if err != nil {
+		b.Skip("Postfix's smtp-sink is not installed (Debian: postfix)")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	_ = ln.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, path, "-u", "nobody", addr, "1000")
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { stop(); _ = cmd.Wait() })
+	for range 500 {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = c.Close()
+			return addr
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.Fatal("smtp-sink did not start")
+	return ""
+}
+
+// sourceRate has smtp-source send n messages and returns how many it did a second.
+func sourceRate(b *testing.B, addr string, n int) float64 {
+	b.Helper()
+	path, err := exec.LookPath("smtp-source")
+	if err != nil {
+		b.Skip("Postfix's smtp-source is not installed (Debian: postfix)")
+	}
+	start := time.Now()
+	out, err := exec.CommandContext(b.Context(), path, "-d", "-s", strconv.Itoa(benchSessions), "-m", strconv.Itoa(n), "-l", strconv.Itoa(benchSize(b)),
+		"-f", "status@example.com", "-t", "alice@abc.example", addr).CombinedOutput()
+	if err != nil {
+		b.Fatalf("smtp-source: %v: %s", err, out)
+	}
+	return float64(n) / time.Since(start).Seconds()
+}
+
+// benchSize is how long a message is.
+func benchSize(b *testing.B) int {
+	b.Helper()
+	raw, err := email.Compose(open(b, nil, email.Config{Host: "relay.test"}), benchEnvelope(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return len(raw)
+}
+
+// channelRate is the channel as the dispatcher uses it: as many attempts at a time as
+// it asks for, each for another recipient.
+func channelRate(b *testing.B, addr string, n int) float64 {
+	b.Helper()
+	c := open(b, nil, email.Config{Host: addr, TLS: "none", MaxSessions: benchSessions, MaxPerSession: 1_000_000})
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	start := time.Now()
+	for range c.Spec().Workers {
+		wg.Go(func() {
+			for i := int(next.Add(1)); i <= n; i = int(next.Add(1)) {
+				if _, err := c.Send(context.Background(), benchEnvelope(i)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	rate := float64(n) / time.Since(start).Seconds()
+	_ = c.Close()
+	return rate
+}
+
+// libraryRate is go-smtp in a bare loop: the same message, ready-made, on as many
+// sessions.
+func libraryRate(b *testing.B, addr string, n int) float64 {
+	b.Helper()
+	raw, err := email.Compose(open(b, nil, email.Config{Host: "relay.test"}), benchEnvelope(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	start := time.Now()
+	for range benchSessions {
+		wg.Go(func() {
+			c, err := smtp.Dial(addr)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			defer func() { _ = c.Quit() }()
+			for next.Add(1) <= int64(n) {
+				if err := rawSend(c, []byte(raw)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return float64(n) / time.Since(start).Seconds()
 }
 
 func rawSend(c *smtp.Client, message []byte) error {
@@ -87,4 +221,15 @@ func rawSend(c *smtp.Client, message []byte) error {
 		return err
 	}
 	return w.Close()
+}
+
+// BenchmarkSend is what a message costs, to a relay in the same process.
+func BenchmarkSend(b *testing.B) {
+	for name, s := range map[string]*sink{"neither": {}, "pipelining": {pipelining: true}, "chunking": {pipelining: true, chunking: true}} {
+		b.Run(name, func(b *testing.B) {
+			addr := s.start(b).addr()
+			b.ReportAllocs()
+			b.ReportMetric(channelRate(b, addr, b.N), "msg/s")
+		})
+	}
 }

@@ -1,60 +1,90 @@
 package email
 
 import (
-	"errors"
-	"fmt"
-	"net"
-	"net/mail"
-	"net/netip"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"sitrep/internal/secret"
 )
 
-// Config is the channel's stanza. Only host and from are needed.
+// Config is the channel's stanza. Only host (or relays) and from are needed.
 type Config struct {
 	// Host is the relay: host:port, host, smtp://host:port (STARTTLS) or
 	// smtps://host:port (TLS from the first byte). Without a port it is 587 (RFC
 	// 6409), or 465 with implicit TLS (RFC 8314), or 25 with none.
-	Host string `yaml:"host"`
+	Host string `yaml:"host,omitempty"`
+
+	// Relays are several relays, instead of Host. What a relay leaves out is as it
+	// says here.
+	Relays []Relay `yaml:"relays,omitempty"`
 
 	// TLS is starttls (required, never optional), implicit or none. By default it
 	// follows Host: implicit for smtps:// and port 465, otherwise starttls.
 	TLS string `yaml:"tls,omitempty"`
 
-	// Username, Password and Token are the credentials; they are only ever sent
-	// over TLS. Auth is plain, login or xoauth2. By default it is xoauth2 with a
-	// token; with a password it is plain, or login where the relay offers only that.
+	// RequireTLS asks the relay to pass every message on over verified TLS only, all
+	// the way, or else to return it (REQUIRETLS, RFC 8689). A relay that does not
+	// offer it is not used.
+	RequireTLS bool `yaml:"require_tls,omitempty"`
+
+	// Username, Password, Token and TokenCommand are the credentials; they are only
+	// ever sent over TLS. Auth is plain, login, scram-sha-256, xoauth2 or oauthbearer.
+	// By default it is xoauth2 with a token (oauthbearer where the relay offers only
+	// that); with a password it is plain, or else login or scram-sha-256.
 	Username string        `yaml:"username,omitempty"`
 	Password secret.String `yaml:"password,omitempty"`
 	Token    secret.String `yaml:"token,omitempty"`
 	Auth     string        `yaml:"auth,omitempty"`
+
+	// TokenCommand prints an OAuth access token: the program and its arguments, run
+	// without a shell. It prints the token alone, or JSON with access_token and
+	// expires_in. The token is kept until it expires or is refused.
+	TokenCommand []string `yaml:"token_command,omitempty"`
 
 	// From is whom the mail is from, "Status <status@example.com>": the header and
 	// the envelope sender, to which bounces go. ReplyTo is where answers go.
 	From    string `yaml:"from"`
 	ReplyTo string `yaml:"reply_to,omitempty"`
 
-	// MessageIDDomain is the right side of Message-IDs; by default From's domain.
-	// Changing it while an incident is open breaks nothing, for a thread carries
-	// whole Message-IDs.
+	// ReplyToLists is where answers go for some distribution lists, by their ids.
+	ReplyToLists map[string]string `yaml:"reply_to_lists,omitempty"`
+
+	// MessageIDDomain is the right side of Message-IDs and List-Ids; by default From's
+	// domain. Changing it while an incident is open breaks nothing, for a thread
+	// carries whole Message-IDs.
 	MessageIDDomain string `yaml:"message_id_domain,omitempty"`
+
+	// Unsubscribe lets customers and the public unsubscribe with one click (RFC 8058).
+	Unsubscribe Unsubscribe `yaml:"unsubscribe,omitempty"`
+
+	// DKIM is the signatures that every message gets (RFC 6376, RFC 8463): usually
+	// one, or one RSA and one Ed25519. An RSA signature of 2048 bits costs about a
+	// millisecond and a half of a core for each message, Ed25519 a twentieth of it.
+	DKIM []DKIM `yaml:"dkim,omitempty"`
 
 	// Hello is the name in EHLO: by default the machine's name if it is fully
 	// qualified, otherwise MessageIDDomain.
 	Hello string `yaml:"hello,omitempty"`
 
-	// CAFile holds the PEM certificates to trust instead of the system's. It is
-	// read whenever a session is opened, so that it can be renewed in place.
-	// ServerName is the name the relay's certificate must have, by default Host's.
-	CAFile     string `yaml:"ca_file,omitempty"`
-	ServerName string `yaml:"server_name,omitempty"`
+	// CAFile holds the PEM certificates to trust instead of the system's. ServerName is
+	// the name the relay's certificate must have, by default Host's. ClientCertFile and
+	// ClientKeyFile are the certificate and key (PEM) to show to a relay that asks.
+	// The files are read whenever a session is opened, so they can be renewed in place.
+	CAFile         string `yaml:"ca_file,omitempty"`
+	ServerName     string `yaml:"server_name,omitempty"`
+	ClientCertFile string `yaml:"client_cert_file,omitempty"`
+	ClientKeyFile  string `yaml:"client_key_file,omitempty"`
 
 	MaxSessions   int `yaml:"max_sessions,omitempty"`    // open at a time; default 8
 	MaxPerSession int `yaml:"max_per_session,omitempty"` // messages in one session; default 100
+
+	// Window is how many messages are under way in a session at a time, where the relay
+	// lets them follow each other without waiting for answers (PIPELINING and CHUNKING);
+	// default 20. After a refusal it is smaller for a while. 1 sends them one by one.
+	Window int `yaml:"window,omitempty"`
+
+	// Rate is the most messages that a relay is given: 14/s, 500/m or 10000/h. By default
+	// there is no limit.
+	Rate string `yaml:"rate,omitempty"`
 
 	// IdleTimeout is how long an unused session stays open; default 15s.
 	// ConnectTimeout covers everything until the relay is ready to take mail;
@@ -67,6 +97,51 @@ type Config struct {
 	SubmissionTimeout time.Duration `yaml:"submission_timeout,omitempty"`
 }
 
+// Relay is one of several relays. Host is as in [Config]; so is everything else, and
+// what is left out is as there. A relay with a username has credentials of its own.
+type Relay struct {
+	Host string `yaml:"host"`
+
+	// Priority: relays with the lowest number are used, several with the same number
+	// side by side; the others when none of these can be. Default 0.
+	Priority int `yaml:"priority,omitempty"`
+
+	TLS            string        `yaml:"tls,omitempty"`
+	Username       string        `yaml:"username,omitempty"`
+	Password       secret.String `yaml:"password,omitempty"`
+	Token          secret.String `yaml:"token,omitempty"`
+	TokenCommand   []string      `yaml:"token_command,omitempty"`
+	Auth           string        `yaml:"auth,omitempty"`
+	CAFile         string        `yaml:"ca_file,omitempty"`
+	ServerName     string        `yaml:"server_name,omitempty"`
+	ClientCertFile string        `yaml:"client_cert_file,omitempty"`
+	ClientKeyFile  string        `yaml:"client_key_file,omitempty"`
+	MaxSessions    int           `yaml:"max_sessions,omitempty"`
+	MaxPerSession  int           `yaml:"max_per_session,omitempty"`
+	Rate           string        `yaml:"rate,omitempty"`
+}
+
+// Unsubscribe is how a recipient leaves.
+type Unsubscribe struct {
+	// URL is the https address that a token is put behind, such as
+	// https://status.example.com/u/. A POST to it unsubscribes.
+	URL string `yaml:"url,omitempty"`
+
+	// Key is the secret with which tokens are made, at least 16 characters.
+	Key secret.String `yaml:"key,omitempty"`
+}
+
+// DKIM is one signature.
+type DKIM struct {
+	// Domain is whose signature it is, by default From's domain. Selector names the key
+	// in its DNS: the record is at SELECTOR._domainkey.DOMAIN.
+	Domain   string `yaml:"domain,omitempty"`
+	Selector string `yaml:"selector"`
+
+	// Key is the private key, PEM: RSA of at least 1024 bits, or Ed25519.
+	Key secret.String `yaml:"key"`
+}
+
 // The values of Config.TLS.
 const (
 	tlsStart    = "starttls"
@@ -74,232 +149,44 @@ const (
 	tlsNone     = "none"
 )
 
-// settings is a Config that was checked, with its defaults filled in.
-type settings struct {
-	Config
-	address string // host:port, for dialling and for messages
-	host    string
-	from    party
-	replyTo party // zero: none
+// relays are all relays with what they leave out filled in, and what to call them in
+// messages.
+func (c Config) relays() (relays []Relay, called []string) {
+	shared := Relay{
+		Host: c.Host, TLS: c.TLS, Username: c.Username, Password: c.Password, Token: c.Token, TokenCommand: c.TokenCommand, Auth: c.Auth,
+		CAFile: c.CAFile, ServerName: c.ServerName, ClientCertFile: c.ClientCertFile, ClientKeyFile: c.ClientKeyFile,
+		MaxSessions: c.MaxSessions, MaxPerSession: c.MaxPerSession, Rate: c.Rate,
+	}
+	if len(c.Relays) == 0 {
+		return []Relay{shared}, []string{""}
+	}
+	for _, r := range c.Relays {
+		relays = append(relays, r.inherit(shared))
+		called = append(called, "relay "+clip(clean(r.Host))+": ")
+	}
+	return relays, called
 }
 
-// party is a display name and an address.
-type party struct {
-	name string
-	addr address
-}
-
-// check fills in the defaults and reports every mistake at once.
-func (c Config) check() (settings, error) {
-	s := settings{Config: c}
-	err := errors.Join(
-		s.checkHost(), s.checkAuth(), s.checkParties(), s.checkNames(), s.checkNumbers(),
-	)
-	return s, err
-}
-
-func (s *settings) checkHost() error {
-	if s.Host == "" {
-		return errors.New("host: missing; write the relay's name and port, such as smtp.example.com:587")
+func (r Relay) inherit(from Relay) Relay {
+	if r.Username == "" && r.Password.Empty() && r.Token.Empty() && len(r.TokenCommand) == 0 && r.Auth == "" {
+		r.Username, r.Password, r.Token, r.TokenCommand, r.Auth = from.Username, from.Password, from.Token, from.TokenCommand, from.Auth
 	}
-	scheme, rest, found := strings.Cut(s.Host, "://")
-	if !found {
-		scheme, rest = "", s.Host
+	if r.ClientCertFile == "" && r.ClientKeyFile == "" {
+		r.ClientCertFile, r.ClientKeyFile = from.ClientCertFile, from.ClientKeyFile
 	}
-	if strings.ContainsAny(rest, "@/?#") {
-		// Not repeated: it may hold a password.
-		return errors.New("host: only a name and a port belong here; credentials go into username and password")
-	}
-	host, port, err := splitPort(rest)
-	if err != nil {
-		return fmt.Errorf("host: %w", err)
-	}
-	if err := s.checkTLS(scheme, port); err != nil {
-		return err
-	}
-	if port == "" {
-		port = map[string]string{tlsStart: "587", tlsImplicit: "465", tlsNone: "25"}[s.TLS]
-	}
-	s.host, s.address = host, net.JoinHostPort(host, port)
-	if s.ServerName == "" {
-		s.ServerName = host
-	}
-	return nil
-}
-
-// splitPort splits host[:port] and checks both. The host comes back in ASCII and
-// without brackets.
-func splitPort(s string) (host, port string, err error) {
-	host = s
-	if h, p, err := net.SplitHostPort(s); err == nil {
-		host, port = h, p
-		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
-			return "", "", fmt.Errorf("%q is not a port from 1 to 65535", p)
+	for _, s := range []struct {
+		own  *string
+		from string
+	}{{&r.TLS, from.TLS}, {&r.CAFile, from.CAFile}, {&r.ServerName, from.ServerName}, {&r.Rate, from.Rate}} {
+		if *s.own == "" {
+			*s.own = s.from
 		}
 	}
-	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return ip.String(), port, nil
+	if r.MaxSessions == 0 {
+		r.MaxSessions = from.MaxSessions
 	}
-	if ascii, err := hostName(host); err == nil {
-		return ascii, port, nil
+	if r.MaxPerSession == 0 {
+		r.MaxPerSession = from.MaxPerSession
 	}
-	return "", "", fmt.Errorf("%q is not a host name or host:port", s)
-}
-
-func (s *settings) checkTLS(scheme, port string) error {
-	implied, ok := map[string]string{"": "", "smtp": tlsStart, "smtps": tlsImplicit}[scheme]
-	switch {
-	case !ok:
-		return fmt.Errorf("host: %q is not a scheme for mail; write smtp:// or smtps://, or only the name and port", scheme+"://")
-	case s.TLS != "" && s.TLS != tlsStart && s.TLS != tlsImplicit && s.TLS != tlsNone:
-		return fmt.Errorf("tls: %q is not one of starttls, implicit, none", s.TLS)
-	case s.TLS != "" && scheme == "smtps" && s.TLS != tlsImplicit:
-		return fmt.Errorf("tls: %s contradicts smtps:// in host; leave one of them out", s.TLS)
-	case s.TLS == tlsImplicit && scheme == "smtp":
-		return errors.New("tls: implicit contradicts smtp:// in host; write smtps://, or only the name and port")
-	case s.TLS != "":
-		return nil
-	}
-	s.TLS = implied
-	if s.TLS == "" {
-		s.TLS = tlsStart
-		if port == "465" {
-			s.TLS = tlsImplicit
-		}
-	}
-	return nil
-}
-
-func (s *settings) checkAuth() error {
-	var errs []error
-	s.Auth = strings.ToLower(s.Auth)
-	wants := !s.Password.Empty() || !s.Token.Empty() || s.Auth != ""
-	switch {
-	case s.Auth != "" && s.Auth != authPlain && s.Auth != authLogin && s.Auth != authXOAuth2:
-		errs = append(errs, fmt.Errorf("auth: %q is not one of plain, login, xoauth2", s.Auth))
-	case wants && s.Username == "":
-		errs = append(errs, errors.New("username: missing, though there is a password, a token or an auth"))
-	case !s.Password.Empty() && !s.Token.Empty():
-		errs = append(errs, errors.New("token: give a password or a token, not both"))
-	case s.Auth == authXOAuth2 && s.Token.Empty():
-		errs = append(errs, errors.New("token: missing; auth: xoauth2 needs one"))
-	case (s.Auth == authPlain || s.Auth == authLogin) && s.Password.Empty():
-		errs = append(errs, fmt.Errorf("password: missing; auth: %s needs one", s.Auth))
-	case s.Username != "" && s.Password.Empty() && s.Token.Empty():
-		errs = append(errs, errors.New("password: missing, though there is a username"))
-	}
-	if strings.ContainsAny(s.Username, "\x00\x01\r\n") {
-		errs = append(errs, errors.New("username: has a control character in it"))
-	}
-	if s.Username != "" && s.TLS == tlsNone {
-		errs = append(errs, errors.New("tls: none would send the credentials in clear; use starttls or implicit, or take username away"))
-	}
-	if s.Auth == "" && !s.Token.Empty() {
-		s.Auth = authXOAuth2
-	}
-	return errors.Join(errs...)
-}
-
-func (s *settings) checkParties() error {
-	var errs []error
-	var err error
-	if s.From == "" {
-		errs = append(errs, errors.New(`from: missing; write an address, such as "Status <status@example.com>"`))
-	} else if s.from, err = parseParty(s.From); err != nil {
-		errs = append(errs, fmt.Errorf("from: %w", err))
-	}
-	if s.ReplyTo != "" {
-		if s.replyTo, err = parseParty(s.ReplyTo); err != nil {
-			errs = append(errs, fmt.Errorf("reply_to: %w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// parseParty reads `Name <local@domain>` or a bare address.
-func parseParty(s string) (party, error) {
-	p, err := mail.ParseAddress(s)
-	if err != nil {
-		return party{}, fmt.Errorf(`%q is not an address like "Status <status@example.com>"`, s)
-	}
-	addr, err := parseAddress(p.Address)
-	return party{name: clean(p.Name), addr: addr}, err
-}
-
-func (s *settings) checkNames() error {
-	var errs []error
-	if s.MessageIDDomain == "" {
-		s.MessageIDDomain = s.from.addr.domain
-	} else if d, err := hostName(s.MessageIDDomain); err != nil {
-		errs = append(errs, fmt.Errorf("message_id_domain: %w", err))
-	} else {
-		s.MessageIDDomain = d
-	}
-	if s.Hello == "" {
-		s.Hello = defaultHello(s.MessageIDDomain)
-	} else if h, err := helloName(s.Hello); err != nil {
-		errs = append(errs, fmt.Errorf("hello: %w", err))
-	} else {
-		s.Hello = h
-	}
-	return errors.Join(errs...)
-}
-
-// defaultHello is the machine's name if it can be one of RFC 5321 section 4.1.4,
-// otherwise a domain that certainly exists.
-func defaultHello(domain string) string {
-	name, err := os.Hostname()
-	if err != nil || !strings.Contains(name, ".") || strings.HasPrefix(name, "localhost.") {
-		return domain
-	}
-	if ascii, err := hostName(name); err == nil {
-		return ascii
-	}
-	return domain
-}
-
-// helloName checks a name for EHLO: a domain, or an address literal in brackets.
-func helloName(s string) (string, error) {
-	if isLiteral(s) {
-		return s, nil
-	}
-	return hostName(s)
-}
-
-func (s *settings) checkNumbers() error {
-	var errs []error
-	for _, n := range []struct {
-		key     string
-		value   *int
-		preset  int
-		highest int
-	}{
-		{"max_sessions", &s.MaxSessions, 8, 1000},
-		{"max_per_session", &s.MaxPerSession, 100, 1_000_000},
-	} {
-		if *n.value < 0 || *n.value > n.highest {
-			errs = append(errs, fmt.Errorf("%s: %d is not between 1 and %d", n.key, *n.value, n.highest))
-		}
-		if *n.value == 0 {
-			*n.value = n.preset
-		}
-	}
-	for _, d := range []struct {
-		key    string
-		value  *time.Duration
-		preset time.Duration
-	}{
-		{"idle_timeout", &s.IdleTimeout, 15 * time.Second},
-		{"connect_timeout", &s.ConnectTimeout, 30 * time.Second},
-		{"command_timeout", &s.CommandTimeout, 5 * time.Minute},
-		{"submission_timeout", &s.SubmissionTimeout, 10 * time.Minute},
-	} {
-		if *d.value < 0 {
-			errs = append(errs, fmt.Errorf("%s: %s is negative; write a duration such as 30s", d.key, *d.value))
-		}
-		if *d.value == 0 {
-			*d.value = d.preset
-		}
-	}
-	return errors.Join(errs...)
+	return r
 }

@@ -43,7 +43,37 @@ func TestConfigMistakes(t *testing.T) {
 		"max_sessions: -1 is not between":    with(func(c *email.Config) { c.MaxSessions = -1 }),
 		"max_per_session:":                   with(func(c *email.Config) { c.MaxPerSession = -1 }),
 		"idle_timeout: -1s is negative":      with(func(c *email.Config) { c.IdleTimeout = -time.Second }),
-		"submission_timeout:":                with(func(c *email.Config) { c.SubmissionTimeout = -1 }),
+		"is not between 1 and 100":           with(func(c *email.Config) { c.Window = 101 }),
+		"write it like 14/s":                 with(func(c *email.Config) { c.Rate = "14" }),
+		"rate: \"0/s\"":                      with(func(c *email.Config) { c.Rate = "0/s" }),
+		"there are relays as well":           with(func(c *email.Config) { c.Relays = []email.Relay{{Host: "a.example"}} }),
+		"relay b.example: tls: \"x\"": with(func(c *email.Config) {
+			c.Host, c.Relays = "", []email.Relay{{Host: "a.example"}, {Host: "b.example", TLS: "x"}}
+		}),
+		"relay a.example: max_sessions: -2": with(func(c *email.Config) { c.Host, c.Relays = "", []email.Relay{{Host: "a.example", MaxSessions: -2}} }),
+		"take `tls: none` away":             with(func(c *email.Config) { c.TLS, c.RequireTLS = "none", true }),
+		"client_key_file: missing":          with(func(c *email.Config) { c.ClientCertFile = "a.pem" }),
+		"client_cert_file: missing":         with(func(c *email.Config) { c.ClientKeyFile = "a.pem" }),
+		"in TLS only":                       with(func(c *email.Config) { c.TLS, c.ClientCertFile, c.ClientKeyFile = "none", "a", "b" }),
+		"a token or a token_command":        with(func(c *email.Config) { c.Username, c.Token, c.TokenCommand = "u", secret.New("hunter2"), []string{"t"} }),
+		"auth: oauthbearer needs one":       with(func(c *email.Config) { c.Username, c.Auth, c.Password = "u", "oauthbearer", secret.New("hunter2") }),
+		"its first word":                    with(func(c *email.Config) { c.Username, c.TokenCommand = "u", []string{" "} }),
+		"reply_to_lists: contacts:":         with(func(c *email.Config) { c.ReplyToLists = map[string]string{"contacts": "x"} }),
+		"unsubscribe: url: missing":         with(func(c *email.Config) { c.Unsubscribe.Key = secret.New("0123456789abcdef") }),
+		"it must be an https address": with(func(c *email.Config) {
+			c.Unsubscribe = email.Unsubscribe{URL: "http://x.example/u/", Key: secret.New("0123456789abcdef")}
+		}),
+		"it must end in /": with(func(c *email.Config) {
+			c.Unsubscribe = email.Unsubscribe{URL: "https://x.example/u", Key: secret.New("0123456789abcdef")}
+		}),
+		"at least 16 characters": with(func(c *email.Config) {
+			c.Unsubscribe = email.Unsubscribe{URL: "https://x.example/u/", Key: secret.New("hunter2")}
+		}),
+		"dkim: signature 1: selector":     with(func(c *email.Config) { c.DKIM = []email.DKIM{{}} }),
+		"dkim: signature 1: key: missing": with(func(c *email.Config) { c.DKIM = []email.DKIM{{Selector: "s"}} }),
+		"key: it is not PEM":              with(func(c *email.Config) { c.DKIM = []email.DKIM{{Selector: "s", Key: secret.New("hunter2")}} }),
+		"cannot be part of a name":        with(func(c *email.Config) { c.DKIM = []email.DKIM{{Selector: "a b", Key: secret.New("hunter2")}} }),
+		"submission_timeout:":             with(func(c *email.Config) { c.SubmissionTimeout = -1 }),
 	} {
 		_, err := email.New(decode(cfg), channels.Env{})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -95,7 +125,7 @@ func TestSpec(t *testing.T) {
 	}
 	want := channels.Spec{
 		Format: channels.FormatEmail, Limits: channels.Limits{HTMLBytes: 102_000}, Threads: true,
-		Ambiguous: channels.ResendAmbiguous, Workers: 3,
+		Ambiguous: channels.ResendAmbiguous, Workers: 60,
 	}
 	if c.Spec() != want {
 		t.Errorf("%+v, want %+v", c.Spec(), want)

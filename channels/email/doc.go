@@ -1,5 +1,5 @@
-// Package email is the channel that sends mail through a relay (a submission
-// server), over SMTP.
+// Package email is the channel that sends mail through relays (submission servers),
+// over SMTP.
 //
 // # The message
 //
@@ -27,30 +27,56 @@
 // reaches a header or a command. Domains travel as punycode; a local part beyond
 // ASCII needs a relay with SMTPUTF8 (RFC 6531).
 //
+// List-Id (RFC 2919) names the distribution list. Whoever is not of our own people gets
+// List-Unsubscribe with List-Unsubscribe-Post (RFC 8058), if `unsubscribe` is configured:
+// the URL ends in a token that holds the channel and the address and a MAC over them, see
+// [UnsubscribeToken]. DKIM signatures (RFC 6376, RFC 8463) are made last, and the same on
+// every attempt: the time in them is the Date's.
+//
 // # The session
 //
 // STARTTLS (RFC 3207) is required unless `tls:` says otherwise; TLS is 1.2 or later
 // and verified; credentials are never sent without it. STARTTLS is done here and not
 // by the library, which would introduce itself as "localhost" before it, know no
-// context, and keep the connection to itself.
+// context, and keep the connection to itself. The library opens the session (EHLO,
+// AUTH), and is all there is where the relay offers no PIPELINING.
 //
-// Sessions are pooled: at most max_sessions are open, each carries max_per_session
-// messages, and one that was idle for idle_timeout is closed. After a success the next
-// transaction simply begins; RSET is used only to leave a refused one, because the
-// library says EHLO again after it.
+// A session is a goroutine with a connection. Attempts queue up, and a session takes
+// the next one when it has room for it, so what waits goes out together and what does
+// not wait is not held up:
 //
-// A session that the relay closed while it was idle is noticed when the next MAIL
-// fails. Nothing of the message was sent then, so a new session is opened within the
-// same attempt; it is the only thing ever done twice.
+//   - with PIPELINING (RFC 2920) the body of one message and the envelope of the next
+//     are one group: a round trip a message;
+//   - with CHUNKING as well (RFC 3030) whole messages follow each other by BDAT, up to
+//     `window` of them unanswered. A message that follows another has an RSET before
+//     it, so that a refused one cannot drag the next along. A refusal halves the
+//     window, a success widens it by one;
+//   - otherwise, or with `window: 1`, one after another.
 //
-// The library knows no contexts and sets its own deadlines with every command. So
-// the end of the attempt's context closes the connection under it.
+// At most max_sessions are open at a relay, each carries max_per_session messages and
+// survives five refusals, and one that was idle for idle_timeout is closed. A relay that
+// turns a session away while it has others gets no more than these for a minute; one
+// that says 421 for too many messages gets fewer in a session. Of several relays those
+// with the lowest priority number are used; one that cannot be reached, or that answers
+// 421 or "too much" before it has looked at a message, rests for five seconds, doubling
+// up to five minutes, as long as there is another.
+//
+// The relay may close a session while nobody uses it, or say 421 and mean all that
+// follows in the window. A message of which it has looked at nothing goes to the head of
+// the queue, once, within the same attempt; it is the only thing ever done twice. Into
+// a session that was idle for more than a second no whole message is sent before it
+// has answered.
+//
+// The library knows no contexts, and a message cannot be stopped half-way. So the end
+// of an attempt's context takes it back if it is queued, and otherwise closes the
+// connection, with all that is under way on it. What was sent whole and not answered is
+// Ambiguous then, in a window several messages; the rest is not.
 //
 // # The faults
 //
 // The enhanced status code (RFC 3463) decides, then the basic one (RFC 5321), then
 // where in the exchange it was said: see classify. A connection lost, or time run
-// out, after the final dot was sent whole and before the answer to it is Ambiguous;
+// out, after the message was sent whole and before the answer to it is Ambiguous;
 // before that it is Unavailable. What is wrong with the relay, the certificate, the
 // credentials or our own sender address is Unauthorized, which pauses the channel and
 // tells the operator, instead of failing every recipient in turn.

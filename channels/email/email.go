@@ -20,14 +20,14 @@ var (
 	_ channels.Closer  = (*Channel)(nil)
 )
 
-// Channel sends mail through one relay. It is safe for concurrent use.
+// Channel sends mail through its relays. It is safe for concurrent use.
 type Channel struct {
 	settings settings
 	now      func() time.Time
 	log      *slog.Logger
 	builder  builder
 	pool     *pool
-	redact   *strings.Replacer
+	id       string // the channel's
 }
 
 // Kind is the entry for the list of channels.
@@ -47,8 +47,8 @@ func New(decode channels.Decode, env channels.Env) (channels.Channel, error) {
 		return nil, err
 	}
 	c := &Channel{
-		settings: s, now: env.Now, log: env.Log, redact: s.redactor(),
-		builder: builder{from: s.from, replyTo: s.replyTo},
+		settings: s, now: env.Now, log: env.Log, id: env.ID,
+		builder: builder{from: s.from, replyTo: s.replyTo, replyTos: s.replyTos, domain: s.MessageIDDomain, signed: len(s.signers) > 0},
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -56,7 +56,7 @@ func New(decode channels.Decode, env channels.Env) (channels.Channel, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	c.pool = newPool(c.dial, s)
+	c.pool = newPool(s, c.log, c.dial)
 	return c, nil
 }
 
@@ -68,7 +68,7 @@ func (c *Channel) Spec() channels.Spec {
 		Limits:    channels.Limits{HTMLBytes: gmailClip},
 		Threads:   true,
 		Ambiguous: channels.ResendAmbiguous,
-		Workers:   c.settings.MaxSessions,
+		Workers:   c.settings.workers(),
 	}
 }
 
@@ -79,18 +79,11 @@ func (c *Channel) Send(ctx context.Context, e channels.Envelope) (channels.Recei
 	if err != nil {
 		return channels.Receipt{}, err
 	}
-	s, err := c.begin(ctx, m)
-	if err != nil {
-		return channels.Receipt{}, c.explain(err, m)
+	r := c.pool.do(ctx, m)
+	if r.err != nil {
+		return channels.Receipt{}, r.relay.explain(r.err, m)
 	}
-	answer, err := s.finish(m)
-	err = withCause(ctx, err)
-	s.note(err)
-	c.pool.put(s)
-	if err != nil {
-		return channels.Receipt{}, c.explain(err, m)
-	}
-	return channels.Receipt{RemoteID: queueID(c.show(answer)), Thread: m.head.thread.with(m.head.id)}, nil
+	return channels.Receipt{RemoteID: queueID(r.relay.show(r.answer)), Thread: m.thread.with(m.id)}, nil
 }
 
 // Probe implements channels.Prober: everything up to the relay's word on the
@@ -102,12 +95,9 @@ func (c *Channel) Probe(ctx context.Context, r channels.Recipient) error {
 		return &channels.Error{Fault: channels.NoRecipient, Err: err}
 	}
 	m := c.envelope(addr)
-	s, err := c.begin(ctx, m)
-	if err != nil {
-		return c.explain(err, m)
+	if done := c.pool.do(ctx, m); done.err != nil {
+		return done.relay.explain(done.err, m)
 	}
-	s.note(withCause(ctx, s.reset()))
-	c.pool.put(s)
 	return nil
 }
 
@@ -118,47 +108,13 @@ func (c *Channel) Close() error {
 	return nil
 }
 
-func (c *Channel) dial(ctx context.Context) (*session, error) {
+func (c *Channel) dial(ctx context.Context, r *relay) (*session, error) {
 	start := time.Now()
-	s, err := c.settings.dial(ctx)
+	s, err := r.dial(ctx)
 	if err == nil {
-		c.log.DebugContext(ctx, "mail session opened", "relay", c.settings.address, "took", time.Since(start))
+		c.log.DebugContext(ctx, "mail session opened", "relay", r.address, "mode", s.mode.String(), "took", time.Since(start))
 	}
 	return s, err
-}
-
-// begin gets a session to the point where the relay has accepted the recipient.
-func (c *Channel) begin(ctx context.Context, m letter) (*session, error) {
-	s, reused, err := c.pool.get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	err = s.begin(m)
-	if reused && isStale(err) && ctx.Err() == nil {
-		// The relay closed the session while nobody used it. Nothing of this message
-		// was sent, so a new session now is still the same attempt.
-		if s, err = c.pool.replace(ctx, s); err != nil {
-			return nil, err
-		}
-		err = s.begin(m)
-	}
-	if err = withCause(ctx, err); err != nil {
-		s.note(err)
-		c.pool.put(s)
-		return nil, err
-	}
-	return s, nil
-}
-
-// isStale reports whether a used session turned out to be over at the first command:
-// the connection is gone, or the relay's 421 for being idle was waiting in it.
-func isStale(err error) bool {
-	where, ok := errors.AsType[*stageError](err)
-	if !ok || where.at != sender || errors.Is(err, errNoUTF8) {
-		return false
-	}
-	r, answered := replyOf(err)
-	return !answered || r.code == 421
 }
 
 // compose makes the message, or says why it cannot be one.
@@ -171,13 +127,27 @@ func (c *Channel) compose(e channels.Envelope) (letter, error) {
 		return letter{}, &channels.Error{Fault: channels.NoRecipient, Err: err}
 	}
 	m := c.envelope(addr)
-	id := "<" + e.Key + "@" + c.settings.MessageIDDomain + ">"
-	m.head = head{date: e.Accepted, id: id, to: party{clean(e.To.Name), addr}, thread: parseThread(e.Thread, id)}
-	if m.head.date.IsZero() {
-		m.head.date = c.now()
+	m.id = "<" + e.Key + "@" + c.settings.MessageIDDomain + ">"
+	m.thread = parseThread(e.Thread, m.id)
+	m.tail = c.builder.tail(e.Message, e.List)
+	h := head{date: e.Accepted, id: m.id, to: party{clean(e.To.Name), addr}, thread: m.thread, leave: c.leave(e)}
+	if h.date.IsZero() {
+		h.date = c.now()
 	}
-	m.tail = c.builder.tail(e.Message)
+	if m.head, err = sign(c.settings.signers, h.append(nil), m.tail.signable, h.date.Unix()); err != nil {
+		return letter{}, &channels.Error{Fault: channels.Unauthorized, Err: err}
+	}
 	return m, nil
+}
+
+// leave is the URL with which the recipient unsubscribes, or empty: our own people
+// are told in any case.
+func (c *Channel) leave(e channels.Envelope) string {
+	u := c.settings.Unsubscribe
+	if u.URL == "" || e.Audience == "" || e.Audience == "internal" {
+		return ""
+	}
+	return u.URL + UnsubscribeToken(u.Key, c.id, e.To.Address)
 }
 
 // envelope is the part of a letter that MAIL and RCPT are about.

@@ -110,30 +110,28 @@ func refusesRecipient(at stage, r reply) bool {
 	return r.is(1, 1) || r.is(1, 2) || r.is(1, 3) || r.is(1, 6) || r.is(1, 10)
 }
 
-var errBusy = errors.New("every session with the relay is in use")
-
 // explain makes the fault of whatever ended an attempt.
-func (c *Channel) explain(err error, m letter) error {
+func (e *endpoint) explain(err error, m letter) error {
 	where := opening
-	if e, ok := errors.AsType[*stageError](err); ok {
-		where = e.at
+	if staged, ok := errors.AsType[*stageError](err); ok {
+		where = staged.at
 	}
 	over, isOver := errors.AsType[*overError](err)
 	if r, ok := replyOf(err); ok && !isOver {
-		return c.explainReply(where, r, m)
+		return e.explainReply(where, r, m)
 	}
-	relay := c.settings.address
+	relay := e.address
 	if errors.Is(err, errBusy) {
 		return channels.Errorf(channels.Unavailable, "%w (%s, max_sessions: %d), and the attempt ended before one was free: %w",
-			errBusy, relay, c.settings.MaxSessions, over.cause)
+			errBusy, relay, e.maxSessions, over.cause)
 	}
-	err = c.harmless(err)
+	err = e.harmless(err)
 	if where == answering {
 		return channels.Errorf(channels.Ambiguous,
 			"%s was sent the whole message for <%s>, but its answer did not come, so it may have arrived: %w", relay, m.to, err)
 	}
 	if isOver {
-		return channels.Errorf(channels.Unavailable, "%s while %s: %w", inWords(over.cause), doing(where, relay), c.harmless(over))
+		return channels.Errorf(channels.Unavailable, "%s while %s: %w", inWords(over.cause), doing(where, relay), e.harmless(over))
 	}
 	if errors.Is(err, errNoUTF8) {
 		return channels.Errorf(channels.Rejected, "%s cannot be asked to write to <%s>: %w", relay, m.to, err)
@@ -147,13 +145,13 @@ func (c *Channel) explain(err error, m letter) error {
 	return channels.Errorf(channels.Unavailable, "the connection failed while %s: %w", doing(where, relay), err)
 }
 
-func (c *Channel) explainReply(at stage, r reply, m letter) error {
+func (e *endpoint) explainReply(at stage, r reply, m letter) error {
 	fault, wait := classify(at, r)
 	what, advice := inSentence(at, fault, r, m)
-	r.text = c.show(r.text)
+	r.text = e.show(r.text)
 	return &channels.Error{
 		Fault: fault, RetryAfter: wait,
-		Err: fmt.Errorf("%s %s: %w%s", c.settings.address, what, r, advice),
+		Err: fmt.Errorf("%s %s: %w%s", e.address, what, r, advice),
 	}
 }
 
@@ -219,12 +217,12 @@ func inWords(cause error) string {
 
 // harmless replaces what could carry a relay's words, and so an echoed credential,
 // into the error's chain.
-func (c *Channel) harmless(err error) error {
+func (e *endpoint) harmless(err error) error {
 	if over, ok := errors.AsType[*overError](err); ok {
 		return over.cause
 	}
-	if e, ok := errors.AsType[textproto.ProtocolError](err); ok {
-		return errors.New(c.show(e.Error()))
+	if p, ok := errors.AsType[textproto.ProtocolError](err); ok {
+		return errors.New(e.show(p.Error()))
 	}
 	return err
 }

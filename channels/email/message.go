@@ -1,6 +1,7 @@
 package email
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"mime/quotedprintable"
@@ -21,40 +22,68 @@ const maxLine = 998
 // builder makes what is the same for all recipients of a rendering, once.
 type builder struct {
 	from, replyTo party
+	replyTos      map[string]party // by list
+	domain        string           // of List-Ids
+	signed        bool
 
 	mu    sync.Mutex
-	built map[content][]byte
+	built map[content]*body
 }
 
 // content is what a built message is made of and found again by. Comparing it costs a
 // few microseconds at worst; no two renderings can be mistaken for each other.
-type content struct{ subject, text, html string }
+type content struct{ subject, text, html, list string }
 
-// tail returns the constant headers and the body of a rendering. It is shared:
-// nobody writes to it.
-func (b *builder) tail(m channels.Message) []byte {
-	key := content{m.Subject, m.Text, m.HTML}
+// body is the constant headers and the body of a message. Nobody writes to it.
+type body struct {
+	plain    []byte
+	stuffed  []byte   // for DATA: a dot before each that begins a line
+	signable signable // if there are signatures
+}
+
+// tail returns what all recipients on a list share of a rendering.
+func (b *builder) tail(m channels.Message, list string) *body {
+	key := content{m.Subject, m.Text, m.HTML, list}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if t, ok := b.built[key]; ok {
 		return t
 	}
 	if b.built == nil || len(b.built) >= keptRenderings {
-		b.built = make(map[content][]byte, keptRenderings)
+		b.built = make(map[content]*body, keptRenderings)
 	}
-	t := b.build(m)
+	t := &body{plain: b.build(m, list)}
+	t.stuffed = stuff(t.plain)
+	if b.signed {
+		t.signable = newSignable(t.plain)
+	}
 	b.built[key] = t
 	return t
 }
 
-func (b *builder) build(m channels.Message) []byte {
+// stuff is RFC 5321 section 4.5.2.
+func stuff(plain []byte) []byte {
+	if !bytes.Contains(plain, []byte("\n.")) {
+		return plain
+	}
+	return bytes.ReplaceAll(plain, []byte("\n."), []byte("\n.."))
+}
+
+func (b *builder) build(m channels.Message, list string) []byte {
 	dst := make([]byte, 0, len(m.Text)+len(m.HTML)+len(m.HTML)/4+2048)
 	dst = appendParty(dst, "From", b.from)
-	if b.replyTo.addr.spec != "" {
-		dst = appendParty(dst, "Reply-To", b.replyTo)
+	replyTo, ok := b.replyTos[list]
+	if !ok {
+		replyTo = b.replyTo
+	}
+	if replyTo.addr.spec != "" {
+		dst = appendParty(dst, "Reply-To", replyTo)
 	}
 	if s := clean(m.Subject); s != "" {
 		dst = appendText(dst, "Subject", s)
+	}
+	if id := listID(list, b.domain); id != "" {
+		dst = append(dst, "List-Id: <"+id+">\r\n"...)
 	}
 	dst = append(dst, "Auto-Submitted: auto-generated\r\n"+
 		"X-Auto-Response-Suppress: OOF, AutoReply, DR, RN, NRN\r\n"+
@@ -69,6 +98,25 @@ func (b *builder) build(m channels.Message) []byte {
 	dst = append(dst, "\r\n--"+boundary+"\r\n"...)
 	dst = appendPart(dst, "text/html; charset=utf-8", m.HTML)
 	return append(dst, "\r\n--"+boundary+"--\r\n"...)
+}
+
+// listID names a list (RFC 2919 section 2): its id, with what a label cannot have made
+// a hyphen, under our domain. It has no name of a customer in it, for the public reads
+// it too.
+func listID(list, domain string) string {
+	label := strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, list), "-")
+	if label == "" || len(label) > maxLocal {
+		return ""
+	}
+	return label + "." + domain
 }
 
 // boundaryOf is made from the content: the same message has the same one, and
@@ -130,6 +178,7 @@ type head struct {
 	id     string // <key@domain>
 	to     party
 	thread thread
+	leave  string // the URL to unsubscribe with, or empty
 }
 
 // append appends the headers of h; the constant ones follow.
@@ -138,6 +187,10 @@ func (h head) append(dst []byte) []byte {
 	dst = h.date.UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700")
 	dst = append(append(dst, "\r\nMessage-ID: "...), h.id...)
 	dst = appendParty(append(dst, "\r\n"...), "To", h.to)
+	if h.leave != "" { // RFC 8058 section 3.1
+		dst = append(append(append(dst, "List-Unsubscribe:\r\n <"...), h.leave...), ">\r\n"...)
+		dst = append(dst, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"...)
+	}
 	if len(h.thread) == 0 {
 		return dst
 	}

@@ -96,6 +96,7 @@ func reads(t testing.TB, raw string, e channels.Envelope) {
 	want := []string{
 		"Date", "Message-Id", "To", "In-Reply-To", "References", "From", "Reply-To", "Subject", "Auto-Submitted",
 		"X-Auto-Response-Suppress", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",
+		"List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Dkim-Signature",
 	}
 	for name, values := range std.Header {
 		if !strings.Contains(strings.Join(want, " ")+" ", name+" ") || len(values) != 1 {

@@ -2,107 +2,334 @@ package email
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
 )
 
-// pool keeps sessions for the next message. A slot is the right to have a session
-// in use: there are never more sessions in use than slots, and a new one is opened
-// only when none is idle, so there are never more open either.
+// pool brings the messages that wait together with the sessions that have room for
+// one. A message goes to a session that is waiting; if there is none it is queued, and
+// one more session is opened as long as its relay may have more. A session asks for
+// the next message when it can take one, so that whatever waits fills its window, and
+// what does not wait is never held up for it.
+//
+// There is one lock. Nothing under it blocks.
 type pool struct {
-	dial       func(context.Context) (*session, error)
-	slots      chan struct{}
-	perSession int
-	keep       time.Duration // how long an idle session stays open
+	dial   func(context.Context, *relay) (*session, error)
+	relays []*relay      // the preferred ones first
+	window int           // messages under way in a session, at most
+	keep   time.Duration // how long an unused session stays open
+	doubt  time.Duration // how long it is believed to be alive
+	log    *slog.Logger
 
-	mu     sync.Mutex
-	idle   []*session  // the latest used last; it is taken first, so a burst's surplus ages
-	sweep  *time.Timer // due when the oldest idle one may have aged; nil before the first
-	armed  bool
-	closed bool
+	mu      sync.Mutex
+	queue   []*job     // no session has them
+	parked  []*session // they wait for a message; the latest used last, and taken first
+	opening int        // sessions being opened
+	free    int        // sessions with nothing under way that are about to ask for a message
+	sweep   *time.Timer
+	armed   bool
+	closed  bool
+	openers context.Context //nolint:containedctx // of all sessions being opened; ended when nobody waits for them any more
+	abandon context.CancelFunc
 
-	leaving sync.WaitGroup // sessions saying goodbye
+	running sync.WaitGroup // goroutines of sessions
 }
 
-func newPool(dial func(context.Context) (*session, error), s settings) *pool {
-	return &pool{dial: dial, slots: make(chan struct{}, s.MaxSessions), perSession: s.MaxPerSession, keep: s.IdleTimeout}
+func newPool(s settings, log *slog.Logger, dial func(context.Context, *relay) (*session, error)) *pool {
+	p := &pool{dial: dial, window: s.Window, keep: s.IdleTimeout, doubt: carefulAfter, log: log}
+	for _, e := range s.endpoints {
+		p.relays = append(p.relays, &relay{endpoint: e, limit: e.maxSessions, perSession: e.maxPerSession})
+	}
+	p.openers, p.abandon = context.WithCancel(context.Background())
+	return p
 }
 
-// get returns a session bound to ctx, an idle one if there is one, and whether it
-// was used before. The caller gives it back with put.
-func (p *pool) get(ctx context.Context) (s *session, reused bool, err error) {
+// do has a session attempt the letter. When ctx ends before the letter was handed to a
+// session it is simply taken back; afterwards the session is given up with all that
+// is under way in it, for there is no other way to stop a message half-way.
+func (p *pool) do(ctx context.Context, m letter) result {
+	j := newJob(m)
+	if !p.submit(j) {
+		return result{relay: p.relays[0], err: at(opening, errClosed)}
+	}
 	select {
-	case p.slots <- struct{}{}:
+	case r := <-j.done:
+		return r
 	case <-ctx.Done():
-		return nil, false, at(opening, withCause(ctx, errBusy))
 	}
-	if s := p.take(); s != nil {
-		s.unbind = bind(ctx, s.wire)
-		return s, true, nil
+	p.cancel(j)
+	r := <-j.done // soon: its session is closed
+	if _, answered := replyOf(r.err); !answered {
+		r.err = withCause(ctx, r.err)
 	}
-	s, err = p.open(ctx)
-	return s, false, err
+	return r
 }
 
-// replace closes a session that turned out to be dead and opens one in its place.
-func (p *pool) replace(ctx context.Context, s *session) (*session, error) {
-	s.unbind()
-	_ = s.wire.Close() // it is dead
-	return p.open(ctx)
-}
-
-// open opens a session in a slot that the caller has; if it fails, the slot is free again.
-func (p *pool) open(ctx context.Context) (*session, error) {
-	s, err := p.dial(ctx)
-	if err != nil {
-		<-p.slots
-		return nil, err
-	}
-	s.unbind = bind(ctx, s.wire)
-	return s, nil
-}
-
-func (p *pool) take() *session {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.idle) == 0 {
-		return nil
-	}
-	last := len(p.idle) - 1
-	s := p.idle[last]
-	p.idle[last] = nil
-	p.idle = p.idle[:last]
-	return s
-}
-
-// put gives a session back: for the next message if it is good for one, and otherwise
-// to be closed, which nobody waits for but Close.
-func (p *pool) put(s *session) {
-	if !s.unbind() {
-		s.broken = true // the context ended a moment ago and has closed it
-	}
-	if s.broken || s.used >= p.perSession || s.refusals >= maxRefusals || !p.park(s) {
-		p.leaving.Go(func() {
-			s.quit()
-			<-p.slots // only now: the relay counts it until then
-		})
-		return
-	}
-	<-p.slots
-}
-
-// park puts a session among the idle ones, unless the pool is closed.
-func (p *pool) park(s *session) bool {
+func (p *pool) submit(j *job) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	s.since = time.Now()
-	p.idle = append(p.idle, s)
-	p.arm(p.keep)
+	p.queue = append(p.queue, j)
+	p.match()
 	return true
+}
+
+func (p *pool) cancel(j *job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if j.on != nil {
+		j.on.abort()
+		return
+	}
+	i := slices.Index(p.queue, j)
+	if i < 0 {
+		return // it is done
+	}
+	p.queue = slices.Delete(p.queue, i, i+1)
+	err := errBusy
+	if p.inUse() == 0 {
+		err = errWaiting
+	}
+	j.done <- result{relay: p.relays[0], err: at(opening, err)}
+	if len(p.queue) == 0 && p.opening > 0 {
+		p.abandon() // nobody waits for these sessions any more
+		p.openers, p.abandon = context.WithCancel(context.Background())
+	}
+}
+
+func (p *pool) inUse() int {
+	n := 0
+	for _, r := range p.relays {
+		n += r.open
+	}
+	return n
+}
+
+// match hands what is queued to waiting sessions, and opens more where that is not
+// enough. The caller holds the lock.
+func (p *pool) match() {
+	busy := false
+	for len(p.queue) > 0 {
+		s := p.waiting()
+		if s == nil {
+			break
+		}
+		busy = busy || s.load > 0
+		p.hand(s, p.assign(s))
+	}
+	p.grow(len(p.queue)-p.free, busy)
+}
+
+// waiting is the session to take the next message: one with nothing under way, the
+// latest used first, or else the one with the least.
+func (p *pool) waiting() *session {
+	var best *session
+	now := time.Now()
+	for _, s := range slices.Backward(p.parked) {
+		if (best == nil || s.load < best.load) && p.mayTake(s.relay, now) {
+			best = s
+		}
+		if best != nil && best.load == 0 {
+			break
+		}
+	}
+	return best
+}
+
+// mayTake leaves a relay alone that rests, and keeps to its rate. If it is too early,
+// it has the queue looked at again when it no longer is.
+func (p *pool) mayTake(r *relay, now time.Time) bool {
+	if now.Before(r.restUntil) && p.hasAlternative(now) {
+		return false
+	}
+	wait := r.early(now)
+	if wait <= 0 {
+		return true
+	}
+	if !r.timed {
+		r.timed = true
+		time.AfterFunc(wait, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			r.timed = false
+			p.match()
+		})
+	}
+	return false
+}
+
+// assign gives the first of the queue to s.
+func (p *pool) assign(s *session) *job {
+	j := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	s.relay.count(time.Now())
+	j.on = s
+	j.fresh = s.used == 0
+	j.reset = s.dirty || s.mode == chunked && s.load > 0
+	j.careful = s.mode == chunked && s.load == 0 && s.used > 0 && time.Since(s.since) > p.doubt
+	if j.careful {
+		j.answers = make(chan error, 1)
+	}
+	s.load++
+	s.used++
+	return j
+}
+
+// hand wakes a parked session with a message, or with nil to make it look around.
+func (p *pool) hand(s *session, j *job) {
+	p.unpark(s)
+	s.waits = false
+	s.in <- j
+}
+
+func (p *pool) unpark(s *session) {
+	if i := slices.Index(p.parked, s); i >= 0 {
+		p.parked = slices.Delete(p.parked, i, i+1)
+	}
+}
+
+// take returns a message that waits, or nil.
+func (p *pool) take(s *session) *job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.setFree(s, false)
+	return p.takeLocked(s)
+}
+
+// setFree keeps count of the sessions for whose sake no others need be opened.
+func (p *pool) setFree(s *session, free bool) {
+	switch {
+	case free && !s.free:
+		p.free++
+	case !free && s.free:
+		p.free--
+	}
+	s.free = free
+}
+
+func (p *pool) takeLocked(s *session) *job {
+	if s.done() || s.load >= s.window || len(p.queue) == 0 || !p.mayTake(s.relay, time.Now()) {
+		return nil
+	}
+	return p.assign(s)
+}
+
+// next waits for a message. Nil means that the session is to end.
+func (p *pool) next(s *session) *job {
+	for {
+		p.mu.Lock()
+		p.setFree(s, false)
+		if j := p.takeLocked(s); j != nil {
+			p.mu.Unlock()
+			return j
+		}
+		if s.done() || p.closed {
+			p.mu.Unlock()
+			return nil
+		}
+		p.await(s)
+		p.mu.Unlock()
+		if j := <-s.in; j != nil {
+			return j
+		}
+	}
+}
+
+// await notes that s waits. It is parked only while it has room for a message.
+func (p *pool) await(s *session) {
+	s.waits = true
+	if s.load < s.window {
+		s.since = time.Now()
+		p.parked = append(p.parked, s)
+		p.arm(p.keep)
+	}
+}
+
+// finish ends an attempt.
+func (p *pool) finish(s *session, j *job, answer string, err error) {
+	p.mu.Lock()
+	j.on = nil
+	s.load--
+	if p.failsOver(s, j, err) {
+		p.requeue(j)
+	} else {
+		j.done <- result{relay: s.relay, answer: answer, err: err}
+	}
+	s.note(err, p.window)
+	p.setFree(s, s.load == 0 && !s.waits && !s.done())
+	p.stir(s)
+	p.mu.Unlock()
+}
+
+// giveBack puts a message of which the relay has looked at nothing back to the head of
+// the queue. That happens to a message only once: then it is an attempt that failed.
+func (p *pool) giveBack(s *session, j *job, err error) {
+	if j.tries > 0 {
+		p.finish(s, j, "", err)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	j.on = nil
+	s.load--
+	p.requeue(j)
+}
+
+func (p *pool) requeue(j *job) {
+	j.tries++
+	j.heard, j.refusal, j.sent, j.answers = 0, nil, false, nil
+	p.queue = slices.Insert(p.queue, 0, j)
+	p.match()
+}
+
+// stir wakes a session that waits, if what has changed concerns it.
+func (p *pool) stir(s *session) {
+	switch {
+	case !s.waits:
+	case s.drains:
+		if s.load == 0 || s.broken {
+			p.hand(s, nil)
+		}
+	case s.done():
+		p.hand(s, nil)
+	case s.load < s.window && !slices.Contains(p.parked, s):
+		if j := p.takeLocked(s); j != nil {
+			p.hand(s, j)
+			return
+		}
+		s.since = time.Now()
+		p.parked = append(p.parked, s)
+		p.arm(p.keep)
+	case s.load == 0:
+		s.since = time.Now()
+	}
+}
+
+// drain waits until nothing is under way in s, which takes nothing more.
+func (p *pool) drain(s *session) {
+	p.mu.Lock()
+	if s.load == 0 || s.broken {
+		p.mu.Unlock()
+		return
+	}
+	s.drains, s.waits = true, true
+	p.mu.Unlock()
+	<-s.in
+}
+
+// broke notes that nothing more can be said on s.
+func (p *pool) broke(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.broken = true
+	p.setFree(s, false)
+	p.stir(s)
 }
 
 // arm has the sweep run after d, unless it is due anyhow. The caller holds the lock.
@@ -118,19 +345,24 @@ func (p *pool) arm(d time.Duration) {
 	p.armed = true
 }
 
-// age closes the sessions that were idle for long enough.
+// age ends the sessions that were idle for long enough.
 func (p *pool) age() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed = false
-	n := 0 // the oldest come first
-	for n < len(p.idle) && time.Since(p.idle[n].since) >= p.keep {
-		p.leaving.Go(p.idle[n].quit)
-		n++
+	again := p.keep
+	for _, s := range slices.Clone(p.parked) {
+		switch left := p.keep - time.Since(s.since); {
+		case s.load > 0:
+		case left <= 0:
+			s.leaves = true
+			p.hand(s, nil)
+		default:
+			again = min(again, left)
+		}
 	}
-	p.idle = slices.Delete(p.idle, 0, n)
-	if len(p.idle) > 0 && !p.closed {
-		p.arm(p.keep - time.Since(p.idle[0].since))
+	if len(p.parked) > 0 && !p.closed {
+		p.arm(again)
 	}
 }
 
@@ -138,13 +370,18 @@ func (p *pool) age() {
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
+	p.abandon()
 	if p.sweep != nil {
 		p.sweep.Stop()
 	}
-	for _, s := range p.idle {
-		p.leaving.Go(s.quit)
+	for _, s := range slices.Clone(p.parked) {
+		p.hand(s, nil)
 	}
-	p.idle = nil
 	p.mu.Unlock()
-	p.leaving.Wait()
+	p.running.Wait()
+}
+
+// isCanceled reports that a session was not opened because nobody waited for it.
+func isCanceled(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }

@@ -2,25 +2,15 @@ package email_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
+	"fmt"
+	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"sitrep/channels"
-	"sitrep/channels/email"
 )
 
 // What an answer function can return besides a reply. An empty string means the
@@ -114,6 +104,8 @@ type peer struct {
 	r      *bufio.Reader
 	secure bool
 	reply  string // the last one
+
+	begun, taken bool // MAIL was accepted; and RCPT
 }
 
 func (r *relay) serve(n int, c net.Conn) {
@@ -135,6 +127,12 @@ func (r *relay) serve(n int, c net.Conn) {
 		if login {
 			verb = "AUTH+"
 		}
+		if verb == "BDAT" {
+			if !p.chunk(line) {
+				return
+			}
+			continue
+		}
 		reply := p.usual(verb, line)
 		if login = p.say(verb, line, reply); !login {
 			return
@@ -144,6 +142,7 @@ func (r *relay) serve(n int, c net.Conn) {
 			p.conn, p.secure = tls.Server(p.conn, r.tls), true
 			p.r = bufio.NewReaderSize(p.conn, 16<<10)
 		}
+		p.note(verb)
 		if verb == "DATA" && strings.HasPrefix(p.reply, "354") && !p.message() {
 			return
 		}
@@ -175,12 +174,63 @@ func (p *peer) usual(verb, line string) string {
 		return "235 2.7.0 welcome"
 	case "*":
 		return "501 5.7.0 aborted"
+	case "MAIL":
+		if p.begun {
+			return "503 5.5.1 nested MAIL command"
+		}
+	case "RCPT":
+		if !p.begun {
+			return "503 5.5.1 need MAIL command"
+		}
 	case "DATA":
+		if !p.taken {
+			return "554 5.5.1 no valid recipients"
+		}
 		return "354 go on"
 	case "QUIT":
 		return "221 2.0.0 bye"
 	}
 	return "250 2.1.0 Ok"
+}
+
+// note keeps track of the transaction as RFC 5321 has it.
+func (p *peer) note(verb string) {
+	yes := strings.HasPrefix(p.reply, "2")
+	switch verb {
+	case "MAIL":
+		p.begun = p.begun || yes
+	case "RCPT":
+		p.taken = p.taken || yes
+	case "RSET", "EHLO":
+		p.begun, p.taken = false, false
+	}
+}
+
+// chunk reads a BDAT that is the last of its message.
+func (p *peer) chunk(line string) bool {
+	var n int
+	if _, err := fmt.Sscanf(line, "BDAT %d LAST", &n); err != nil {
+		return p.write("501 5.5.4 only whole messages\r\n")
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(p.r, b); err != nil {
+		return false
+	}
+	if !p.taken {
+		return p.write("554 5.5.1 no valid recipients\r\n")
+	}
+	return p.end(string(b))
+}
+
+// end answers a whole message, after which the transaction is over.
+func (p *peer) end(message string) bool {
+	p.begun, p.taken = false, false
+	if !p.forget {
+		p.mu.Lock()
+		p.mail = append(p.mail, message)
+		p.mu.Unlock()
+	}
+	return p.say(".", "", "250 2.0.0 Ok: queued as 4XyZ12")
 }
 
 // multi makes a reply of several lines.
@@ -213,12 +263,7 @@ func (p *peer) message() bool {
 			b.Write(line)
 		}
 	}
-	if !p.forget {
-		p.mu.Lock()
-		p.mail = append(p.mail, b.String())
-		p.mu.Unlock()
-	}
-	return p.say(".", "", "250 2.0.0 Ok: queued as 4XyZ12")
+	return p.end(b.String())
 }
 
 // say records the call and answers it.
@@ -309,90 +354,4 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 	t.Fatalf("not within 5 s: %s", what)
-}
-
-// authority makes a CA and a server certificate of it for 127.0.0.1 and relay.test,
-// and returns the server's configuration and the CA's file.
-func authority(t testing.TB) (*tls.Config, string) {
-	t.Helper()
-	caKey, ca := certificate(t, &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}, nil, nil)
-	key, leaf := certificate(t, &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "relay.test"},
-		DNSNames: []string{"relay.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}, ca, caKey)
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}}}, file
-}
-
-func certificate(t testing.TB, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, *x509.Certificate) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	if parent == nil {
-		parent, parentKey = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, parentKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key, cert
-}
-
-// decode is a decoder that yields cfg.
-func decode(cfg email.Config) channels.Decode {
-	return func(v any) error {
-		*v.(*email.Config) = cfg
-		return nil
-	}
-}
-
-// open makes a channel; what cfg leaves out of host, tls and from is filled in for an
-// unencrypted relay.
-func open(t testing.TB, r *relay, cfg email.Config) *email.Channel {
-	t.Helper()
-	if cfg.Host == "" {
-		cfg.Host = r.addr()
-	}
-	if cfg.TLS == "" && r != nil && r.tls == nil {
-		cfg.TLS = "none"
-	}
-	if cfg.From == "" {
-		cfg.From = "Status <status@example.com>"
-	}
-	c, err := email.New(decode(cfg), channels.Env{ID: "mail", Now: func() time.Time { return day }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ch := c.(*email.Channel)
-	t.Cleanup(func() { _ = ch.Close() })
-	return ch
-}
-
-var day = time.Date(2026, 11, 22, 19, 20, 0, 0, time.UTC)
-
-var message = channels.Message{
-	Format:  channels.FormatEmail,
-	Subject: "Enterprise ABC: SEV1 outage",
-	Text:    "Status: Identified\n\nThe checkout is slow. \nWe know why.\n\n.hidden dot\n",
-	HTML:    "<!DOCTYPE html>\n<html lang=\"en\"><body><p>Status: <b>Identified</b> – we know why.</p></body></html>\n",
-}
-
-func envelope(key string) channels.Envelope {
-	return channels.Envelope{
-		Key: key, To: channels.Recipient{Address: "alice@abc.example", Name: "Alice"},
-		Message: message, Accepted: day,
-	}
 }

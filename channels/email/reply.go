@@ -29,6 +29,9 @@ func (r reply) Error() string {
 
 // replyOf finds the relay's answer in err.
 func replyOf(err error) (reply, bool) {
+	if r, ok := errors.AsType[reply](err); ok {
+		return r, true
+	}
 	if e, ok := errors.AsType[*smtp.SMTPError](err); ok {
 		r := reply{code: e.Code, text: e.Message}
 		if class := e.EnhancedCode[0]; class == 2 || class == 4 || class == 5 {
@@ -45,6 +48,12 @@ func replyOf(err error) (reply, bool) {
 		return r, true
 	}
 	return reply{}, false
+}
+
+// cut is r with the enhanced code taken off its words.
+func (r reply) cut() reply {
+	r.enhanced, r.text = cutEnhanced(r.text)
+	return r
 }
 
 var enhancedForm = regexp.MustCompile(`^([245])\.(\d{1,3})\.(\d{1,3})(?:\s|$)`)
@@ -129,7 +138,7 @@ func queueID(answer string) string {
 const maxShown = 400
 
 // show makes what a relay said fit to be shown: no credentials, one line, not long.
-func (c *Channel) show(text string) string { return clip(clean(c.redact.Replace(text))) }
+func (e *endpoint) show(text string) string { return clip(clean(e.credentials.redact(text))) }
 
 // clip shortens s, at a rune, with a mark.
 func clip(s string) string {

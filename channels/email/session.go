@@ -4,71 +4,131 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-smtp"
 )
 
-// stage is where in the exchange something was said or went wrong.
-type stage int
+// mode is how messages follow each other in a session.
+type mode int
 
 const (
-	opening   stage = iota // until the session is ready, but for logging in
-	loggingIn              // AUTH
-	sender                 // MAIL FROM
-	recipient              // RCPT TO
-	sending                // DATA and the message, up to the final dot
-	answering              // the answer to the final dot
+	single  mode = iota // one after another, by the library
+	piped               // the envelope of the next with the body of this one (RFC 2920)
+	chunked             // whole messages back to back (RFC 3030)
 )
 
-// stageError is an error and where it happened.
-type stageError struct {
-	at  stage
-	err error
-}
+func (m mode) String() string { return [...]string{"one by one", "pipelining", "chunking"}[m] }
 
-func (e *stageError) Error() string { return e.err.Error() }
-func (e *stageError) Unwrap() error { return e.err }
-
-func at(s stage, err error) error {
-	if err == nil {
-		return nil
+// window is how many messages a session in this mode has under way at most.
+func (m mode) window(most int) int {
+	switch m {
+	case chunked:
+		return most
+	case piped:
+		return min(most, 2)
+	default:
+		return 1
 	}
-	return &stageError{s, err}
 }
 
-// maxRefusals is how many refused recipients a session survives. Relays slow down and
-// then cut off a session with many (Postfix: from 10 and at 20), which would
-// harm the good ones after them.
-const maxRefusals = 5
+const (
+	// maxRefusals is how many refused messages a session survives. Relays slow down and
+	// then cut off a session with many (Postfix: from 10 and at 20), which would harm the
+	// good ones after them.
+	maxRefusals = 5
 
-// session is one connection to the relay, ready for a transaction. It belongs to
-// one attempt at a time.
+	// carefulAfter is how long a session is idle before it may have ended unnoticed. Then
+	// a whole message is not sent into it before it has said something.
+	carefulAfter = time.Second
+
+	// quitTime is how long a relay has to say goodbye, or its last words.
+	quitTime = 2 * time.Second
+)
+
+// session is one connection to a relay, ready for a transaction, and the goroutine
+// that serves it.
 type session struct {
-	wire   *wire
-	client *smtp.Client
-	unbind func() bool // ends the watch over the attempt's context
+	relay   *relay
+	wire    *wire    // the TCP connection
+	conn    net.Conn // the same with TLS on it
+	client  *smtp.Client
+	replies replies
+	out     []byte // kept for its memory
+	open    bool   // the library has a transaction under way
+	mode    mode
 
-	used     int  // transactions begun
+	utf8, eightBit, sizes bool // what the relay offers
+
+	aborted atomic.Bool // given up because a message's time was over
+	ending  atomic.Bool // nothing more will be said, see listen
+
+	// Under the pool's lock.
+	in       chan *job // wakes it while it waits
+	waits    bool
+	free     bool // it has nothing under way and is about to ask, see pool.free
+	load     int  // messages under way
+	window   int  // how many there may be now
+	used     int  // messages begun
 	refusals int  // of them, those that the relay refused
-	utf8     bool // the relay takes addresses beyond ASCII (RFC 6531)
-	open     bool // a transaction is under way
+	dirty    bool // the last one ended in a refusal, so its transaction may be open
 	broken   bool // nothing more can be said on it
+	leaves   bool // it was idle for too long
+	drains   bool // it waits for nothing but its last answers
 	since    time.Time
-	head     []byte // kept for its memory
+}
+
+// done reports that s takes no more messages. The caller holds the pool's lock.
+func (s *session) done() bool {
+	return s.broken || s.leaves || s.used >= s.relay.perSession || s.refusals >= maxRefusals
+}
+
+// abort closes the connection, which ends all that is under way on it.
+func (s *session) abort() {
+	s.aborted.Store(true)
+	_ = s.wire.Close() // closed is closed
+}
+
+// note keeps account of how a message ended, and so of what the session is good for:
+// a refusal halves the window, for what follows in it was sent in vain or may annoy
+// the relay further, and each success widens it again. The caller holds the lock.
+func (s *session) note(err error, most int) {
+	r, answered := replyOf(err)
+	switch {
+	case err == nil:
+		s.dirty = false
+		s.window = min(s.window+1, s.mode.window(most))
+	case errors.Is(err, errNoUTF8): // nothing was said
+	case !answered, r.code == 421:
+		s.broken = true
+	default:
+		s.dirty = true
+		s.refusals++
+		s.window = max(s.window/2, 1)
+	}
 }
 
 // dial opens a session: connection, TLS, greeting, EHLO, AUTH.
-func (s *settings) dial(ctx context.Context) (*session, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.ConnectTimeout, errConnectTimeout)
+func (r *relay) dial(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.connectTimeout, errConnectTimeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.address)
+	s, err := r.tryDial(ctx)
+	if errors.Is(err, errStaleToken) { // a new one may do
+		s, err = r.tryDial(ctx)
+	}
+	return s, err
+}
+
+func (r *relay) tryDial(ctx context.Context) (*session, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
 	if err != nil {
 		return nil, at(opening, withCause(ctx, err))
 	}
 	w := &wire{Conn: conn}
-	unbind := bind(ctx, w)
-	client, err := s.introduce(ctx, w)
+	unbind := context.AfterFunc(ctx, func() { _ = w.Close() })
+	s := &session{relay: r, wire: w, in: make(chan *job, 1)}
+	err = s.introduce(ctx)
 	if err == nil && !unbind() {
 		err = at(opening, context.Cause(ctx))
 	}
@@ -76,141 +136,91 @@ func (s *settings) dial(ctx context.Context) (*session, error) {
 		_ = w.Close() // nothing was begun that closing could spoil
 		return nil, withCause(ctx, err)
 	}
-	utf8, _ := client.Extension("SMTPUTF8")
-	return &session{wire: w, client: client, utf8: utf8}, nil
+	if s.learn(); r.requireTLS && !s.has("REQUIRETLS") {
+		s.quit()
+		return nil, at(opening, &caError{errNoRequireTLS})
+	}
+	return s, nil
 }
 
-func (s *settings) introduce(ctx context.Context, w *wire) (*smtp.Client, error) {
-	conn, err := s.secure(ctx, w)
+var errNoRequireTLS = errors.New("it does not offer REQUIRETLS, which require_tls asks for; use another relay, or take require_tls away")
+
+func (s *session) has(extension string) bool { ok, _ := s.client.Extension(extension); return ok }
+
+func (s *session) introduce(ctx context.Context) error {
+	r := s.relay
+	conn, err := r.secure(ctx, s.wire)
 	if err != nil {
-		return nil, at(opening, err)
+		return at(opening, err)
 	}
-	client := smtp.NewClient(conn)
-	client.CommandTimeout, client.SubmissionTimeout = s.CommandTimeout, s.SubmissionTimeout
-	if err := client.Hello(s.Hello); err != nil {
-		return nil, at(opening, err)
+	s.conn, s.client = conn, smtp.NewClient(conn)
+	s.client.CommandTimeout, s.client.SubmissionTimeout = r.commandTimeout, r.submissionTimeout
+	if err := s.client.Hello(r.hello); err != nil {
+		return at(opening, err)
 	}
-	if s.Username == "" {
-		return client, nil
-	}
-	mechanism, err := s.mechanism(client)
-	if err != nil {
-		return nil, at(loggingIn, &authError{err})
-	}
-	return client, at(loggingIn, client.Auth(mechanism))
+	return at(loggingIn, r.login(ctx, s.client))
 }
 
-// authError is a log-in that was not even tried.
-type authError struct{ err error }
-
-func (e *authError) Error() string { return e.err.Error() }
-func (e *authError) Unwrap() error { return e.err }
-
-var errConnectTimeout = errors.New("the relay was not ready within connect_timeout")
-
-// bind closes the connection when ctx ends. The library sets a new deadline with
-// every command, so closing is the only thing it heeds.
-func bind(ctx context.Context, w *wire) func() bool {
-	return context.AfterFunc(ctx, func() { _ = w.Close() })
-}
-
-// withCause says why ctx ended where that is what broke the connection.
-func withCause(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil {
-		return err
-	}
-	return &overError{cause: context.Cause(ctx), err: err}
-}
-
-// overError is an error that happened because the time was over.
-type overError struct{ cause, err error }
-
-func (e *overError) Error() string   { return e.cause.Error() }
-func (e *overError) Unwrap() []error { return []error{e.cause, e.err} }
-
-// letter is one message to one recipient. Without a tail it is only a probe.
-type letter struct {
-	from, to string // addr-specs for the envelope
-	utf8     bool   // one of them needs SMTPUTF8
-	head     head
-	tail     []byte
-}
-
-var errNoUTF8 = errors.New("it does not take addresses with letters beyond ASCII before the @ (no SMTPUTF8); " +
-	"use another address of this person")
-
-// begin brings a transaction to the point where the relay has accepted the recipient.
-func (s *session) begin(m letter) error {
-	if s.open {
-		if err := s.reset(); err != nil {
-			return at(sender, err)
-		}
-	}
-	if m.utf8 && !s.utf8 {
-		return at(sender, errNoUTF8)
-	}
-	s.used++
-	opts := smtp.MailOptions{UTF8: m.utf8}
-	if m.tail != nil {
-		s.head = m.head.append(s.head[:0])
-		opts.Size = int64(len(s.head) + len(m.tail))
-	}
-	if err := s.client.Mail(m.from, &opts); err != nil {
-		return at(sender, err)
-	}
-	s.open = true
-	return at(recipient, s.client.Rcpt(m.to, nil))
-}
-
-// finish sends the message and returns what the relay said to it.
-func (s *session) finish(m letter) (string, error) {
-	w, err := s.client.Data()
-	if err != nil {
-		return "", at(sending, err)
-	}
-	// The library leaves the connection without a deadline while the message is sent.
-	if err := s.wire.SetDeadline(time.Now().Add(s.client.CommandTimeout)); err != nil {
-		return "", at(sending, err)
-	}
-	for _, part := range [][]byte{s.head, m.tail} {
-		if _, err := w.Write(part); err != nil {
-			return "", at(sending, err)
-		}
-	}
-	answer, err := w.CloseWithResponse()
-	s.open = false // RFC 5321 section 4.1.1.4: whatever the answer, the transaction is over
+// learn decides by what the relay offers how messages go to it.
+func (s *session) learn() {
+	s.utf8, s.eightBit, s.sizes = s.has("SMTPUTF8"), s.has("8BITMIME"), s.has("SIZE")
 	switch {
-	case err == nil:
-		return answer.StatusText, nil
-	case s.wire.unsent:
-		return "", at(sending, err)
+	case s.relay.window < 2 || !s.has("PIPELINING"):
+		s.mode = single
+	case s.has("CHUNKING"):
+		s.mode = chunked
+	default:
+		s.mode = piped
 	}
-	if r, ok := replyOf(err); ok && r.code/100 == 2 {
-		return r.text, nil // 251 and the like: taken, in other words
-	}
-	return "", at(answering, err)
+	s.replies = newReplies(s.conn)
+	s.wire.uncounted = s.mode != single // replies bounds what it reads
 }
 
-// reset leaves a transaction. The library greets again after it, in the next command.
-func (s *session) reset() error {
-	s.open = false
-	return s.client.Reset()
+// work attempts messages until there is nothing left to do here, or nothing works any
+// more. All it took are done or given back when it returns.
+func (s *session) work(p *pool) {
+	switch s.mode {
+	case chunked:
+		s.workChunked(p)
+	case piped:
+		s.workPiped(p)
+	default:
+		s.workSingly(p)
+	}
 }
 
-// note keeps account of how an attempt ended, and so of what the session is good for.
-func (s *session) note(err error) {
+// takes reports whether the relay can be asked to take the message at all.
+func (s *session) takes(p *pool, j *job) bool {
+	if j.utf8 && !s.utf8 {
+		p.finish(s, j, "", at(sender, errNoUTF8))
+		return false
+	}
+	return true
+}
+
+// lose ends the attempt at a message that was under way when the session ended with
+// err. Only a message that the relay may have in whole is in doubt, and one of which
+// it has looked at nothing is not lost at all.
+func (s *session) lose(p *pool, j *job, err error) {
+	if s.aborted.Load() {
+		err = errNeighbour
+	}
+	where := [...]stage{sender, recipient, sending}[min(j.heard, 2)]
 	r, answered := replyOf(err)
 	switch {
-	case err == nil:
-	case !answered, r.code == 421:
-		s.broken = true
+	case j.refusal != nil:
+		p.finish(s, j, "", j.refusal)
+	case !j.fresh && answered && r.code == 421 && j.heard == 0:
+		p.heed(s, r)
+		p.giveBack(s, j, at(where, err))
+	case !j.fresh && !j.sent && j.heard == 0 && !answered:
+		p.giveBack(s, j, at(where, err))
+	case answered || !j.sent:
+		p.finish(s, j, "", at(where, err))
 	default:
-		s.refusals++
+		p.finish(s, j, "", at(answering, err))
 	}
 }
-
-// quitTime is how long a relay has to say goodbye.
-const quitTime = 2 * time.Second
 
 // quit ends a session politely where that is possible, and in any case soon.
 func (s *session) quit() {
@@ -220,6 +230,7 @@ func (s *session) quit() {
 	}
 	timer := time.AfterFunc(quitTime, func() { _ = s.wire.Close() })
 	defer timer.Stop()
-	s.open = false
-	_ = s.client.Quit() // the relay owes us nothing any more
+	if _, err := s.conn.Write([]byte("QUIT\r\n")); err == nil {
+		_, _ = s.replies.read(false) // the relay owes us nothing any more
+	}
 }

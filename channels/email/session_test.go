@@ -56,7 +56,7 @@ func TestSessionsAreLimited(t *testing.T) {
 		t.Error(err)
 	}
 	made, _, most := r.connections()
-	if most > 3 || made < 12 || made > 15 || r.seen("QUIT") != made || r.seen("MAIL") != 60 {
+	if most > 3 || made < 12 || made > 15 || r.seen("QUIT") < 12 || r.seen("MAIL") != 60 {
 		t.Errorf("%d connections (12 carry 60), %d at a time, %d QUIT, %d MAIL", made, most, r.seen("QUIT"), r.seen("MAIL"))
 	}
 }

@@ -94,7 +94,7 @@ func TestAuth(t *testing.T) {
 		"plain":          {ext: "AUTH PLAIN LOGIN", want: []string{plain}},
 		"login if only":  {ext: "AUTH LOGIN", want: []string{"AUTH LOGIN " + b64([]byte("sitrep")), b64([]byte(password))}},
 		"login asked":    {ext: "AUTH LOGIN PLAIN", auth: "LOGIN", want: []string{"AUTH LOGIN " + b64([]byte("sitrep")), b64([]byte(password))}},
-		"not offered":    {ext: "AUTH GSSAPI", fault: channels.Unauthorized, says: "no plain or login login, only GSSAPI"},
+		"not offered":    {ext: "AUTH GSSAPI", fault: channels.Unauthorized, says: "no login by plain or login or scram-sha-256, only GSSAPI"},
 		"none offered":   {ext: "SIZE", fault: channels.Unauthorized, says: "no way to log in"},
 		"plain only":     {ext: "AUTH LOGIN", auth: "plain", fault: channels.Unauthorized, says: "only LOGIN"},
 		"refused":        {ext: "AUTH PLAIN", answer: script("AUTH", "535 5.7.8 no"), want: []string{plain}, fault: channels.Unauthorized, says: "check username"},

@@ -18,11 +18,12 @@ import (
 const maxAnswer = 256 << 10
 
 // wire is the TCP connection under a session. It remembers what the library does not
-// tell, and bounds what it reads. It belongs to one goroutine; only Close may be
-// called from another.
+// tell, and bounds what it reads. Until it is uncounted it belongs to one goroutine; only Close
+// may be called from another.
 type wire struct {
 	net.Conn
-	heard int
+	heard     int
+	uncounted bool // somebody else bounds it, and reads and writes may be concurrent
 
 	// unsent: a write failed, so what was written last did not get out whole. After
 	// the final dot it tells "not accepted, for it was never asked" from "who knows".
@@ -31,6 +32,9 @@ type wire struct {
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
+	if w.uncounted {
+		return n, err
+	}
 	if w.heard += n; w.heard > maxAnswer {
 		return 0, fmt.Errorf("the relay's answer is longer than %d KiB", maxAnswer>>10)
 	}
@@ -38,7 +42,9 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
-	w.heard = 0
+	if !w.uncounted {
+		w.heard = 0
+	}
 	n, err := w.Conn.Write(p)
 	if err != nil {
 		w.unsent = true
@@ -69,17 +75,17 @@ var errNoSTARTTLS = errors.New("it does not offer STARTTLS, and mail is not sent
 
 // secure makes TLS of a new connection, as the settings say, and returns one that
 // begins with a greeting.
-func (s *settings) secure(ctx context.Context, w *wire) (net.Conn, error) {
-	if s.TLS == tlsNone {
+func (e *endpoint) secure(ctx context.Context, w *wire) (net.Conn, error) {
+	if e.tls == tlsNone {
 		return w, nil
 	}
-	cfg, err := s.tlsConfig()
+	cfg, err := e.tlsConfig()
 	if err != nil {
 		return nil, err
 	}
 	greeting := ""
-	if s.TLS == tlsStart {
-		if err := startTLS(w, s.Hello); err != nil {
+	if e.tls == tlsStart {
+		if err := startTLS(w, e.hello); err != nil {
 			return nil, err
 		}
 		greeting = "220 ready\r\n"
@@ -134,19 +140,26 @@ func offers(answer, extension string) bool {
 	return false
 }
 
-// tlsConfig reads the CA file anew, so that it can be renewed while we run.
-func (s *settings) tlsConfig() (*tls.Config, error) {
-	cfg := &tls.Config{ServerName: s.ServerName, MinVersion: tls.VersionTLS12}
-	if s.CAFile == "" {
+// tlsConfig reads the files anew, so that they can be renewed while we run.
+func (e *endpoint) tlsConfig() (*tls.Config, error) {
+	cfg := &tls.Config{ServerName: e.serverName, MinVersion: tls.VersionTLS12}
+	if e.clientCert != "" {
+		pair, err := tls.LoadX509KeyPair(e.clientCert, e.clientKey)
+		if err != nil {
+			return nil, &caError{fmt.Errorf("client_cert_file and client_key_file cannot be used: %w", err)}
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	if e.caFile == "" {
 		return cfg, nil
 	}
-	pem, err := os.ReadFile(s.CAFile)
+	pem, err := os.ReadFile(e.caFile)
 	if err != nil {
 		return nil, &caError{fmt.Errorf("ca_file cannot be read: %w", err)}
 	}
 	cfg.RootCAs = x509.NewCertPool()
 	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, &caError{fmt.Errorf("ca_file %s has no certificate in it; it must be PEM, beginning with -----BEGIN CERTIFICATE-----", s.CAFile)}
+		return nil, &caError{fmt.Errorf("ca_file %s has no certificate in it; it must be PEM, beginning with -----BEGIN CERTIFICATE-----", e.caFile)}
 	}
 	return cfg, nil
 }

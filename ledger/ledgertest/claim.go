@@ -35,7 +35,7 @@ func claimHasEverything(t *testing.T, r *rig) {
 	p := a.Deliveries[0]
 	same(t, "claim", c, ledger.Claim{
 		ID: c.ID, Owner: "me", Key: p.Key, Attempt: 1, Channel: "mail", To: p.To, Rendering: c.Rendering,
-		Incident: "INC-1", Update: a.Update.Key, Customer: "abc", Severity: "SEV1", Audience: "customer", Seq: 1, Accepted: t0, Expire: p.Expire,
+		Incident: "INC-1", Update: a.Update.Key, Customer: "abc", Severity: "SEV1", List: p.List, Audience: "customer", Seq: 1, Accepted: t0, Expire: p.Expire,
 	})
 	if d := r.delivery(p.Key); !d.Leased || d.Attempts != 0 || d.Outcome != ledger.Pending {
 		t.Errorf("while it is under way: %+v", d)

@@ -37,7 +37,7 @@ const take = `WITH ours AS MATERIALIZED (
 		SELECT id, channel, $3, greatest(attempts, lost) + 1, $2, $4 FROM ours
 		ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, attempt = excluded.attempt, since = excluded.since, until = excluded.until)
 	SELECT d.id, d.key, greatest(d.attempts, d.lost) + 1, d.interrupted, d.reopened, d.address, d.name, d.locale, d.zone,
-		d.rendering, d.fault, d.audience, d.seq, d.accepted, d.expire, i.id, u.key, u.customer, u.severity, d.lost, d.lost_since,
+		d.rendering, d.fault, d.list, d.audience, d.seq, d.accepted, d.expire, i.id, u.key, u.customer, u.severity, d.lost, d.lost_since,
 		CASE WHEN d.seq = 1 THEN '' ELSE coalesce((SELECT o.thread FROM deliveries o WHERE o.incident = d.incident AND o.channel = d.channel
 			AND o.address = d.address AND o.seq < d.seq AND o.outcome = 'delivered' ORDER BY o.seq DESC LIMIT 1), '') END
 	FROM ours d JOIN updates u ON u.n = d.id >> 24 JOIN incidents i ON i.n = d.incident
@@ -184,7 +184,7 @@ func scanClaim(rows pgx.Rows) (ledger.Claim, oldLease, error) {
 	var accepted, expire int64
 	var fault, thread string
 	err := rows.Scan(&c.ID, &c.Key, &c.Attempt, &c.Interrupted, &c.Reopened, &c.To.Address, &c.To.Name, &c.To.Locale, &c.To.Zone,
-		&c.Rendering, &fault, &c.Audience, &c.Seq, &accepted, &expire, &c.Incident, &c.Update, &c.Customer, &c.Severity,
+		&c.Rendering, &fault, &c.List, &c.Audience, &c.Seq, &accepted, &expire, &c.Incident, &c.Update, &c.Customer, &c.Severity,
 		&l.attempt, &l.since, &thread)
 	c.Ambiguous = channels.Fault(fault) == channels.Ambiguous
 	c.Thread = channels.Thread(thread)

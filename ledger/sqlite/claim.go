@@ -16,7 +16,7 @@ import (
 // Whether an older one is pending is asked only of updates that are not finished,
 // which is usually none.
 const claimable = `SELECT d.id, d.upd, d.key, d.due, d.attempts, d.interrupted, d.reopened, d.address, d.name, d.locale, d.zone,
-		d.rendering, d.fault, d.audience, d.seq, d.accepted, d.expire, i.id, u.key, u.customer, u.severity,
+		d.rendering, d.fault, d.list, d.audience, d.seq, d.accepted, d.expire, i.id, u.key, u.customer, u.severity,
 		coalesce(l.attempt, 0), coalesce(l.since, 0),
 		CASE WHEN d.seq = 1 THEN '' ELSE coalesce((SELECT o.thread FROM deliveries o WHERE o.incident = d.incident AND o.channel = d.channel
 			AND o.address = d.address AND o.seq < d.seq AND o.outcome = 'delivered' ORDER BY o.seq DESC LIMIT 1), '') END
@@ -122,7 +122,7 @@ func scanFound(rows *sql.Rows) (found, error) {
 	var accepted, expire int64
 	var fault, thread string
 	err := rows.Scan(&f.ID, &f.upd, &f.Key, &f.due, &f.attempts, &f.Interrupted, &f.Reopened, &f.To.Address, &f.To.Name, &f.To.Locale, &f.To.Zone,
-		&f.Rendering, &fault, &f.Audience, &f.Seq, &accepted, &expire, &f.Incident, &f.Update, &f.Customer, &f.Severity,
+		&f.Rendering, &fault, &f.List, &f.Audience, &f.Seq, &accepted, &expire, &f.Incident, &f.Update, &f.Customer, &f.Severity,
 		&f.leaseN, &f.leased, &thread)
 	f.Ambiguous = channels.Fault(fault) == channels.Ambiguous
 	f.Thread = channels.Thread(thread)
