@@ -15,13 +15,18 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sitrep/incident"
+	"sitrep/internal/secret"
 )
 
 // Config is the whole configuration, as plain values. It is safe for concurrent
 // use once loaded, as long as nobody changes it.
 type Config struct {
 	Path   string // the file, as it was named
-	Ledger string // "sqlite://" and an absolute path
+	Ledger string // for people: "sqlite://" and an absolute path, or "postgres://HOST/DATABASE"
+
+	// LedgerAddress is what the ledger is opened with; that of a database may hold
+	// a password.
+	LedgerAddress secret.String
 
 	TemplatesDir      string // absolute; empty: only the built-in templates
 	RequireNextUpdate bool   // an unresolved update without a promise is an error
@@ -30,6 +35,12 @@ type Config struct {
 
 	LeakGuard LeakGuard
 	Page      Page
+	Serve     Serve
+	Remote    Remote
+
+	Remind         Remind            // for every customer
+	CustomerRemind map[string]Remind // customer ids with a rule of their own, instead
+	Inputs         []Input
 
 	Channels  []Channel
 	Customers []incident.Party
@@ -37,6 +48,7 @@ type Config struct {
 	found    *collector // mistakes
 	warnings *collector
 	origins  []origin // where each address stands
+	files    *nameSet
 }
 
 // LeakGuard is what the leak guard looks for beside what it knows by itself.
@@ -72,14 +84,14 @@ func Parse(path string, src []byte, env []string) (*Config, error) {
 }
 
 func parse(path string, src []byte, env []string, exposed bool) (*Config, error) {
-	c := &Config{Path: path, found: &collector{}, warnings: &collector{}}
+	c := &Config{Path: path, found: &collector{}, warnings: &collector{}, files: &nameSet{}}
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		dir = filepath.Dir(path)
 	}
 	d := &decoder{
 		file: path, dir: dir, env: environment(env), exposed: exposed,
-		out: c.found, warnings: c.warnings, used: &nameSet{},
+		out: c.found, warnings: c.warnings, used: &nameSet{}, files: c.files,
 	}
 	root := d.parse(src)
 	if root == nil {
@@ -94,6 +106,10 @@ type file struct {
 	settings  `yaml:",inline"`
 	Channels  []rawChannel  `yaml:"channels" doc:"The ways out. Each has an id, by which lists refer to it, and a kind."`
 	Customers []rawCustomer `yaml:"customers" doc:"Who has outages, and the lists of people to tell."`
+
+	Inputs   []rawInput       `yaml:"inputs" doc:"Tools that hand updates in to sitrep serve."`
+	Remind   *[]time.Duration `yaml:"remind" doc:"When the internal lists are reminded of a promised update, from the promise: [-10m, 0, 5m]. Default: never."`
+	Escalate *rawEscalate     `yaml:"escalate" doc:"Whom to tell too when a promised update is overdue. Default: nobody."`
 }
 
 func (c *Config) fill(d *decoder, root *yaml.Node) {
@@ -102,12 +118,26 @@ func (c *Config) fill(d *decoder, root *yaml.Node) {
 	c.apply(d, d.layered(root, f.settings), root)
 	c.channels(d, f.Channels)
 	c.customers(d, f.Customers)
+	c.inputs(d, f.Inputs)
+	c.reminders(d, f)
 	d.strangers()
 }
 
 // Warnings are what is no mistake and yet deserves a look. They are complete after
 // [Config.Check].
 func (c *Config) Warnings() []Problem { return c.warnings.sorted() }
+
+// Files are the files that were read beside the configuration's own: lists of
+// recipients, and secrets as far as their stanzas were decoded. They are sorted.
+func (c *Config) Files() []string {
+	var all []string
+	c.files.m.Range(func(name, _ any) bool {
+		all = append(all, name.(string))
+		return true
+	})
+	slices.Sort(all)
+	return all
+}
 
 // Channel is the channel with that id; ids are told apart by case.
 func (c *Config) Channel(id string) (Channel, bool) {

@@ -28,6 +28,7 @@ const (
 // comments, for addresses begin with # on some channels.
 func (files csvFiles) read(d *decoder, name text) []member {
 	path := d.abs(name.Value)
+	d.note(path)
 	if rows, ok := files[path]; ok {
 		return rows
 	}

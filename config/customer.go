@@ -18,6 +18,9 @@ type rawCustomer struct {
 	Aliases    []text    `yaml:"aliases" doc:"Other names that titles of updates may use."`
 	Zone       zoneName  `yaml:"zone" doc:"The customer's time zone, as an IANA name such as America/New_York. Default: the general zone."`
 	Lists      []rawList `yaml:"lists" doc:"The customer's distribution lists."`
+
+	Remind   *[]time.Duration `yaml:"remind" doc:"As the general remind, for this customer."`
+	Escalate *rawEscalate     `yaml:"escalate" doc:"As the general escalate, for this customer."`
 }
 
 type zoneName struct{ text }

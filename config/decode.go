@@ -52,6 +52,14 @@ type decoder struct {
 	out      *collector        // mistakes
 	warnings *collector
 	used     *nameSet // the variables that the file refers to
+	files    *nameSet // the files that were read, absolute
+}
+
+// note remembers a file that is read.
+func (d *decoder) note(path string) {
+	if d.files != nil {
+		d.files.add(path)
+	}
 }
 
 func (d *decoder) problem(p position, what, remedy string) {

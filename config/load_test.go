@@ -103,7 +103,8 @@ func TestTheEnvironmentOverridesEverySetting(t *testing.T) {
 		c.Page != (config.Page{Title: "Env", Listen: ":9", BaseURL: "https://s.example"}) || c.TemplatesDir != dir {
 		t.Errorf("got %+v", c)
 	}
-	if n := len(config.EnvNames()); n != 10 {
+	theServerSettingsByEnvironment(t, file)
+	if n := len(config.EnvNames()); n != 22 {
 		t.Errorf("%d names: %v; extend this test", n, config.EnvNames())
 	}
 	_, err = config.Parse("sitrep.yaml", []byte(small), []string{"SITREP_REQUIRE_NEXT_UPDATE=maybe", "SITREP_ZONE=hidden-value", "HOME=/x"})

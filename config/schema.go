@@ -165,11 +165,14 @@ func (b schemas) of(t reflect.Type) map[string]any {
 			map[string]any{"type": "integer", "minimum": 1, "maximum": 5},
 			map[string]any{"type": "string", "pattern": "^([sS][eE][vV])?[ -]*[1-5]$|" + variable},
 		}}
+	case t == reflect.TypeFor[addressList]():
+		one := map[string]any{"type": "string"}
+		return map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one}}}
 	case t == durationType:
-		return map[string]any{
-			"type": "string", "pattern": `^([0-9]+d)?([0-9.]+(ms|s|m|h))*$|` + variable,
-			"examples": []string{"45s", "90m", "4h", "2d"},
-		}
+		return map[string]any{"anyOf": []any{
+			map[string]any{"type": "string", "pattern": `^[-+]?([0-9]+d)?([0-9.]+(ms|s|m|h))*$|^0$|` + variable},
+			map[string]any{"const": 0},
+		}, "examples": []string{"45s", "90m", "4h", "2d"}}
 	}
 	if w, ok := zero.(interface{ words() []string }); ok {
 		return map[string]any{"enum": w.words()}

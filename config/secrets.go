@@ -63,6 +63,7 @@ func (d *decoder) secretFile(n *yaml.Node, key string) secret.String {
 		return secret.String{}
 	}
 	path := d.abs(name)
+	d.note(path)
 	content, mode, err := readSmall(path, maxSecret)
 	value := strings.TrimRight(string(content), "\r\n")
 	switch {

@@ -12,17 +12,24 @@ import (
 
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
+
+	"sitrep/internal/secret"
 )
 
 // settings are what SITREP_ variables override.
 type settings struct {
-	Ledger            string        `yaml:"ledger" doc:"The durable record of every delivery: sqlite://PATH. Default: sitrep/sitrep.db in the user's state directory ($XDG_STATE_HOME or ~/.local/state)."`
+	Ledger            string        `yaml:"ledger" doc:"The durable record of every delivery: sqlite://PATH, or postgres://USER@HOST/DATABASE for several machines. Default: sitrep/sitrep.db in the user's state directory ($XDG_STATE_HOME or ~/.local/state)."`
 	TemplatesDir      string        `yaml:"templates_dir" doc:"A directory with your own templates. Default: only the built-in ones."`
 	RequireNextUpdate bool          `yaml:"require_next_update" doc:"Refuse an unresolved update that does not say when the next one comes. Default: false, a warning."`
 	Zone              string        `yaml:"zone" doc:"Time zone of customers that name none, as an IANA name such as America/New_York. Default: UTC."`
 	ExpireAfter       time.Duration `yaml:"expire_after" doc:"How long a delivery is tried before it is given up; channels may say otherwise. Default: 4h."`
 	LeakGuard         guardSettings `yaml:"leak_guard" doc:"What must not reach customers and the public, beside what sitrep finds by itself (@names, e-mail addresses, code, other customers)."`
 	Page              pageSettings  `yaml:"page" doc:"The built-in status page, as sitrep page serves it."`
+	LedgerFile        string        `yaml:"ledger_file" doc:"A file that holds the ledger's address, instead of ledger: for one with a password."`
+	Server            string        `yaml:"server" doc:"Send through a running sitrep serve: https://HOST, or unix:PATH of its socket. Default: commands work on the ledger themselves."`
+	TokenFile         string        `yaml:"token_file" doc:"A file that holds the token for server. A socket needs none."`
+	ServerCAFile      string        `yaml:"server_ca_file" doc:"Certificates (PEM) of the authority that vouches for server. Default: the system's."`
+	Serve             serveSettings `yaml:"serve" doc:"How sitrep serve runs. It is read at the start of it."`
 }
 
 type guardSettings struct {
@@ -41,7 +48,7 @@ type pageSettings struct {
 func (d *decoder) defaults() settings {
 	return settings{
 		Ledger: d.defaultLedger(), Zone: "UTC", ExpireAfter: 4 * time.Hour,
-		Page: pageSettings{Title: "Status", Listen: "127.0.0.1:8080"},
+		Page: pageSettings{Title: "Status", Listen: "127.0.0.1:8080"}, Serve: defaultServe(),
 	}
 }
 
@@ -200,7 +207,7 @@ func (d *decoder) where(root *yaml.Node, keys ...string) spot {
 // apply checks the settings and takes them over.
 func (c *Config) apply(d *decoder, s settings, root *yaml.Node) {
 	c.RequireNextUpdate = s.RequireNextUpdate
-	c.ledger(d, s.Ledger, root)
+	c.ledgerAddress(d, s, root)
 	c.templates(d, s.TemplatesDir, root)
 	if c.Zone = d.zone(s.Zone, d.where(root, "zone")); c.Zone == nil {
 		c.Zone = time.UTC
@@ -213,6 +220,8 @@ func (c *Config) apply(d *decoder, s settings, root *yaml.Node) {
 		d.where(root, "leak_guard", "words").problem("holds an empty word, which every text contains.", "Remove it.")
 	}
 	c.Page = c.page(d, s.Page, root)
+	c.Serve = c.serve(d, s.Serve, root)
+	c.Remote = c.remote(d, s, root)
 }
 
 func (c *Config) ledger(d *decoder, ledger string, root *yaml.Node) {
@@ -222,14 +231,17 @@ func (c *Config) ledger(d *decoder, ledger string, root *yaml.Node) {
 	switch {
 	case ledger == "" && at.Line == 0:
 		at.problem("has no default, for there is no home directory.", "Say where it is: `ledger: sqlite:///var/lib/sitrep/sitrep.db`.")
+	case scheme == "postgres" || scheme == "postgresql":
+		c.postgres(d, at, ledger, root)
 	case !ok && hasScheme:
-		at.problem("begins with "+clip(scheme)+"://, and only sqlite:// is known.", "Write `ledger: sqlite://PATH`.")
+		at.problem("begins with "+clip(scheme)+"://, and only sqlite:// and postgres:// are known.", "Write `ledger: sqlite://PATH`.")
 	case !ok:
-		at.problem("must begin with sqlite://.", "Write `ledger: sqlite://PATH`.")
+		at.problem("must begin with sqlite:// or postgres://.", "Write `ledger: sqlite://PATH`.")
 	case path == "" || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "?#"):
 		at.problem("must name a file after sqlite://, without ? and #.", "Write `ledger: sqlite:///var/lib/sitrep/sitrep.db`.")
 	default:
 		c.Ledger = sqlitePrefix + d.abs(path)
+		c.LedgerAddress = secret.New(c.Ledger)
 	}
 }
 

@@ -18,7 +18,9 @@ import (
 type crew struct {
 	d       *Dispatcher
 	scope   Scope
+	mu      sync.Mutex // held for lanes, and while one is put in another's place
 	lanes   []*lane
+	start   func(l *lane, after <-chan struct{}) // nil: not begun, or to end
 	settler *settler
 	cache   *cache
 	lease   lease
@@ -48,13 +50,18 @@ func (c *crew) run(ctx context.Context, untilDry bool) error {
 	rest.Go(func() { c.keepLease(hard) })
 	settled := make(chan error, 1)
 	go func() { settled <- c.settler.run(soft) }()
-	for _, l := range c.lanes {
-		lanes.Go(func() { l.run(soft, hard) })
-	}
+	c.begin(func(l *lane, after <-chan struct{}) {
+		lanes.Go(func() {
+			<-after
+			l.run(soft, hard)
+		})
+	})
 	dry := untilDry && c.waitDry(soft)
 	if dry {
 		stop()
 	}
+	<-soft.Done()
+	c.end()
 	lanes.Wait()
 	close(c.settler.in)
 	err := <-settled
@@ -97,7 +104,7 @@ func (c *crew) waitDry(soft context.Context) bool {
 }
 
 func (c *crew) allDry() bool {
-	for _, l := range c.lanes {
+	for _, l := range c.all() {
 		if !l.dry() {
 			return false
 		}

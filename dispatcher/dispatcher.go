@@ -79,8 +79,8 @@ var ErrRunning = errors.New("the dispatcher is at work already: one Run or Work 
 // concurrent use; one Run or Work goes on at a time.
 type Dispatcher struct {
 	o     Options
-	owner string // unique to this process: who leases
-	crew  atomic.Pointer[crew]
+	owner string                // unique to this process: who leases
+	crew  *atomic.Pointer[crew] // of all that came of one by Reload
 }
 
 // New checks the options whole and returns every mistake at once. It starts
@@ -90,7 +90,7 @@ func New(o Options) (*Dispatcher, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return &Dispatcher{o: o, owner: rand.Text()}, nil
+	return &Dispatcher{o: o, owner: rand.Text(), crew: &atomic.Pointer[crew]{}}, nil
 }
 
 func (o Options) filled() Options {
@@ -236,11 +236,7 @@ func (d *Dispatcher) work(ctx context.Context, s Scope, lanes []Lane, untilDry b
 
 // wake tells the lanes that there is new work in the ledger.
 func (d *Dispatcher) wake() {
-	if c := d.crew.Load(); c != nil {
-		for _, l := range c.lanes {
-			l.wake()
-		}
-	}
+	d.Wake("")
 }
 
 func (d *Dispatcher) event(e Event) {

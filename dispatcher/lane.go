@@ -21,6 +21,8 @@ type lane struct {
 	most  int             // claims held at a time, whatever the pace
 	work  chan held       // claimed, not begun; never full
 	awake chan struct{}   // for the feeder: something below has changed
+	leave chan struct{}   // closed when another lane takes this one's place
+	ended chan struct{}   // closed when it has ended
 	panic sync.Once       // the stack of a panic is logged once
 
 	mu     sync.Mutex
@@ -52,7 +54,7 @@ const (
 )
 
 func newLane(c *crew, cfg Lane) *lane {
-	l := &lane{Lane: cfg, crew: c, d: c.d, ask: true, awake: make(chan struct{}, 1)}
+	l := &lane{Lane: cfg, crew: c, d: c.d, ask: true, awake: make(chan struct{}, 1), leave: make(chan struct{}), ended: make(chan struct{})}
 	l.find, _ = cfg.Channel.(channels.Finder)
 	_, l.gone = cfg.Channel.(gone)
 	l.most = cfg.Workers * aheadPerWorker
@@ -66,6 +68,16 @@ func newLane(c *crew, cfg Lane) *lane {
 }
 
 func (l *lane) run(soft, hard context.Context) {
+	defer close(l.ended)
+	soft, stop := context.WithCancel(soft)
+	defer stop()
+	go func() {
+		defer stop()
+		select {
+		case <-l.leave:
+		case <-soft.Done():
+		}
+	}()
 	var workers sync.WaitGroup
 	for range l.Workers {
 		workers.Go(func() { l.serve(soft, hard) })
@@ -273,6 +285,11 @@ func (l *lane) settled(s settled, v ledger.Verdict) {
 // afterSettling follows a group of settled.
 func (l *lane) afterSettling() {
 	nudge(l.awake)
+	select {
+	case <-l.leave:
+		l.d.Wake(l.ID) // what it gave back is its successor's
+	default:
+	}
 	if l.dry() {
 		nudge(l.crew.quiet)
 	}

@@ -19,6 +19,7 @@ type app struct {
 	in          io.Reader
 	out, errOut io.Writer
 	now         func() time.Time
+	logger      *slog.Logger  // of the daemon; nil: by --verbose
 	lease       time.Duration // of the dispatcher's claims; zero: its own default. No flag: only tests cannot wait
 
 	config  string // --config
@@ -43,6 +44,9 @@ func (a *app) getenv(name string) string {
 
 // log is for what happens behind the scenes; the command's own words are printed.
 func (a *app) log() *slog.Logger {
+	if a.logger != nil {
+		return a.logger
+	}
 	level := slog.LevelError
 	if a.verbose {
 		level = slog.LevelDebug
@@ -90,8 +94,11 @@ func (a *app) rootCommand() *cobra.Command {
 		return &coded{exitUsage, fmt.Errorf("%w. See '%s --help'", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		a.sendCommand(), a.previewCommand(), a.checkCommand(), a.newCommand(), a.whoCommand(),
-		a.reportCommand(), a.retryCommand(), a.pageCommand(), a.demoCommand(), a.schemaCommand(), a.versionCommand(),
+		a.either(a.sendCommand(), a.farSend), a.either(a.previewCommand(), a.farPreview), a.checkCommand(),
+		a.either(a.newCommand(), a.farNew), a.either(a.whoCommand(), a.farWho),
+		a.either(a.reportCommand(), a.farReport), a.either(a.retryCommand(), a.farRetry),
+		a.serveCommand(), a.pageCommand(), a.tokenCommand(), a.ledgerCommand(),
+		a.demoCommand(), a.schemaCommand(), a.versionCommand(),
 		exitCodesTopic(),
 	)
 	return root

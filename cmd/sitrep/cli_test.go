@@ -20,6 +20,7 @@ type transcript struct {
 	files    map[string]string
 	commands []string
 	answers  string
+	server   string // SITREP_SERVER=…, or empty
 }
 
 const answersPart = "-- answers --\n"
@@ -91,8 +92,8 @@ func (tr transcript) play(t *testing.T) string {
 	for _, line := range tr.commands {
 		words := strings.Split(line, " ")
 		var out, errOut bytes.Buffer
-		a := newApp([]string{"HOME=" + dir, "NO_COLOR=1"}, strings.NewReader(tr.files["stdin"]), &out, &errOut)
-		a.now = func() time.Time { return time.Date(2026, 11, 22, 19, 30, 0, 0, time.UTC) }
+		a := newApp([]string{"HOME=" + dir, "NO_COLOR=1", tr.server}, strings.NewReader(tr.files["stdin"]), &out, &errOut)
+		a.now = november
 		root := a.rootCommand()
 		root.SetArgs(words[1:])
 		code := a.end(root.ExecuteContext(t.Context()))
@@ -104,5 +105,7 @@ func (tr transcript) play(t *testing.T) string {
 	}
 	return strings.ReplaceAll(b.String(), dir, "DIR")
 }
+
+func november() time.Time { return time.Date(2026, 11, 22, 19, 30, 0, 0, time.UTC) }
 
 func itoa(n int) string { return string(rune('0' + n)) }

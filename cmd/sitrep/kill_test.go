@@ -72,6 +72,13 @@ func (b *inbox) copies(to string) int {
 	return b.taken[to]
 }
 
+// total is how many recipients got something.
+func (b *inbox) total() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.taken)
+}
+
 // NewSession implements [smtp.Backend].
 func (b *inbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &inboxSession{inbox: b}, nil }
 

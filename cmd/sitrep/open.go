@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"sitrep/channels"
@@ -16,7 +15,6 @@ import (
 	"sitrep/dispatcher"
 	"sitrep/internal/metrics"
 	"sitrep/ledger"
-	"sitrep/ledger/sqlite"
 	"sitrep/renderers"
 	"sitrep/statuspage"
 )
@@ -129,15 +127,7 @@ func (a *app) scopes(cfg *config.Config) ([]renderers.Scope, error) {
 
 // openLedger opens the durable record that the configuration names.
 func openLedger(ctx context.Context, cfg *config.Config) (ledger.Ledger, error) {
-	path, ok := strings.CutPrefix(cfg.Ledger, "sqlite://")
-	if !ok {
-		return nil, &coded{exitConfig, fmt.Errorf("ledger: %q is not a ledger this build knows: write sqlite://PATH", cfg.Ledger)}
-	}
-	l, err := sqlite.Open(ctx, path)
-	if err != nil {
-		return nil, fmt.Errorf("open the ledger: %w", err)
-	}
-	return l, nil
+	return openAddress(ctx, cfg.LedgerAddress)
 }
 
 // withLedger runs f with the ledger, for commands that only read.

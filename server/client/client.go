@@ -71,7 +71,7 @@ func (r *Refused) Error() string {
 const (
 	patience  = time.Minute // for one answer
 	connectIn = 10 * time.Second
-	tries     = 5
+	tries     = 3
 	mostWait  = 15 * time.Second // before another try
 	base      = "/api/v1"
 	mostBody  = 64 << 20

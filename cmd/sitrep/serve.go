@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sitrep/config"
+	"sitrep/dispatcher"
+	"sitrep/internal/metrics"
+	"sitrep/ledger"
+	"sitrep/server"
+)
+
+const serveLong = `Works the ledger for a whole team: it sends everything that is pending, whoever
+accepted it and when, and serves the HTTP API, the status pages and the metrics,
+until it is stopped.
+
+  /api/v1/…          the API; its description is /api/v1/openapi.json
+  /metrics           for Prometheus
+  /healthz, /readyz  for whoever watches the process
+  everything else    the status pages
+
+It listens on serve.listen of the configuration: host:port, or unix:PATH for a
+socket whose group needs no token. Make tokens for others with 'sitrep token new'.
+
+A change of the configuration, its lists or templates is taken up while it runs, and
+so it is on SIGHUP: whole or not at all. Channels that did not change are not
+disturbed. SIGTERM and Ctrl-C stop it within serve.shutdown_timeout: it takes nothing
+new, lets attempts under way end, and leaves the rest in the ledger for the next
+start.`
+
+func (a *app) serveCommand() *cobra.Command {
+	var listen []string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Work the ledger and serve the API, the status pages and metrics",
+		Long:  serveLong,
+		Example: `  sitrep serve
+  sitrep serve --listen 127.0.0.1:9000,unix:/run/sitrep/sitrep.sock`,
+		Args: args(0, "nothing"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), listen) },
+	}
+	cmd.Flags().StringSliceVar(&listen, "listen", nil, "`ADDRESSES` to listen on, host:port or unix:PATH (default: serve.listen in the configuration)")
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context, listen []string) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	a.logger = a.serveLog(cfg.Serve)
+	if len(listen) > 0 {
+		cfg.Serve.Listen = listen
+	}
+	l, err := openLedger(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	d, err := a.newDaemon(cfg, l)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return errors.Join(d.run(ctx), d.close())
+}
+
+// serveLog is the daemon's log.
+func (a *app) serveLog(s config.Serve) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		level = slog.LevelInfo // the configuration was checked
+	}
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if s.JSONLogs {
+		return slog.New(slog.NewJSONHandler(a.errOut, o))
+	}
+	return slog.New(slog.NewTextHandler(a.errOut, o))
+}
+
+// daemon is a running `sitrep serve`.
+//
+// It owns these goroutines beside the dispatcher's and the HTTP servers': one waits
+// for signals and changed files and is the only one to reload, one passes wake-ups of
+// the ledger on, one keeps house once an hour, and one reminds of promises.
+type daemon struct {
+	a       *app
+	log     *slog.Logger
+	started *config.Config // of the start: what is not taken up later
+	ledger  ledger.Ledger
+	metrics *metrics.Metrics
+	server  *server.Server
+
+	now    atomic.Pointer[generation]
+	reload reloadState
+
+	quitReminder func()
+	background   sync.WaitGroup
+}
+
+func (a *app) newDaemon(cfg *config.Config, l ledger.Ledger) (*daemon, error) {
+	kept, ok := l.(server.Ledger)
+	if !ok {
+		return nil, &coded{exitConfig, fmt.Errorf("ledger %s: this kind cannot be served", cfg.Ledger)}
+	}
+	d := &daemon{a: a, log: a.log(), started: cfg, ledger: l, quitReminder: func() {}}
+	d.metrics = metrics.New(d.measured(cfg))
+	first, err := d.build(cfg, nil)
+	if err != nil {
+		return nil, &coded{exitConfig, err}
+	}
+	if first.dispatcher, err = dispatcher.New(first.options); err == nil {
+		first.reminder, err = dispatcher.NewReminder(first.dispatcher, d.reminding(cfg))
+	}
+	if err != nil {
+		return nil, errors.Join(&coded{exitConfig, err}, first.closeChannels(nil))
+	}
+	d.now.Store(first)
+	d.server, err = server.New(server.Options{
+		Ledger: kept, Setup: func() server.Setup { return d.now.Load().setup() },
+		Pages:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.now.Load().pages.ServeHTTP(w, r) }),
+		Metrics: d.metrics.Handler(), PrivateMetrics: cfg.Serve.PrivateMetrics, Ready: d.ready(kept),
+		Rate: server.Rate{PerMinute: cfg.Serve.RequestsPerMinute}, Version: version, Now: a.now, Log: d.log,
+	})
+	return d, err
+}
+
+// run is the daemon's life.
+func (d *daemon) run(ctx context.Context) error {
+	listeners, err := d.listen(ctx)
+	if err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	worked := make(chan error, 1)
+	go func() { worked <- d.now.Load().dispatcher.Run(work) }()
+	d.background.Go(func() { d.wakes(work) })
+	d.background.Go(func() { d.housekeeping(work) })
+	d.remind(work, d.now.Load())
+	d.background.Go(func() { d.follow(work, hup) })
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- l.serve() }()
+	}
+	d.say("READY=1")
+	d.log.Info("serving", "version", version, "ledger", d.started.Ledger, "listen", d.started.Serve.Listen, "configuration", d.started.Path)
+
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("serve: %w", err)
+	case err = <-worked:
+		worked <- nil
+		err = errors.Join(errors.New("the work ended by itself"), err)
+	}
+	return errors.Join(err, d.shutdown(ctx, listeners, stop, worked))
+}
+
+// shutdown takes nothing new, lets what is under way end, and returns within
+// shutdown_timeout or soon after.
+func (d *daemon) shutdown(ctx context.Context, listeners []*listener, stop func(), worked <-chan error) error {
+	begun, most := time.Now(), d.started.Serve.ShutdownTimeout
+	d.log.Info("stopping: nothing new is taken, attempts under way may end", "within", most)
+	d.say("STOPPING=1")
+	d.server.Drain()
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer cancel()
+	var closing sync.WaitGroup
+	for _, l := range listeners {
+		closing.Go(func() { l.close(bounded) })
+	}
+	stop()
+	err := <-worked
+	closing.Wait()
+	d.background.Wait()
+	left, tallyErr := pendingNow(context.WithoutCancel(ctx), d.ledger)
+	if tallyErr == nil {
+		d.log.Info("stopped", "pending", left, "took", time.Since(begun).Round(time.Millisecond))
+	}
+	return err
+}
+
+// close gives back what the daemon holds.
+func (d *daemon) close() error {
+	return errors.Join(d.now.Load().closeChannels(nil), d.ledger.Close())
+}
+
+// event is what the dispatcher tells of its work: one line for every delivery that is
+// settled. Updates are logged by the server as they come in, but for reminders.
+func (d *daemon) event(e dispatcher.Event) {
+	d.server.Event(e)
+	switch e.Kind {
+	case dispatcher.EventSettled:
+		d.log.Info("delivery settled", "outcome", string(e.Outcome), "customer", e.Customer, "channel", e.Channel,
+			"incident", e.Incident, "update", e.Update, "delivery", e.Key, "attempt", e.Attempt, "fault", string(e.Fault))
+	case dispatcher.EventAccepted:
+		if of, is := dispatcher.ReminderOf(e.Incident); is {
+			d.log.Info("reminder accepted", "customer", e.Customer, "incident", of, "update", e.Update, "added", e.Count)
+		}
+	case dispatcher.EventStarted, dispatcher.EventRetry, dispatcher.EventPaused, dispatcher.EventResumed, dispatcher.EventTrouble:
+	}
+}
+
+// wakes passes on what other processes on the ledger have accepted.
+func (d *daemon) wakes(ctx context.Context) {
+	w, ok := d.ledger.(ledger.Waker)
+	for ok && ctx.Err() == nil {
+		news, err := w.Wakes(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				d.log.Warn("the ledger's wake-ups cannot be heard; it is polled meanwhile", "error", err)
+			}
+			sleep(ctx, 5*time.Second)
+			continue
+		}
+		for channel := range news {
+			d.now.Load().dispatcher.Wake(channel)
+		}
+	}
+}
+
+const dutyHousekeeping = "housekeeping"
+
+// housekeeping lets one process an hour forget old changes.
+func (d *daemon) housekeeping(ctx context.Context) {
+	for sleep(ctx, time.Minute); ctx.Err() == nil; sleep(ctx, time.Hour) {
+		if err := d.keepHouse(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("old changes could not be forgotten; trying again in an hour", "error", err)
+		}
+	}
+}
+
+func (d *daemon) keepHouse(ctx context.Context) error {
+	if duty, ok := d.ledger.(ledger.Duty); ok {
+		held, release, err := duty.Hold(ctx, dutyHousekeeping)
+		if err != nil || !held {
+			return err
+		}
+		defer release()
+	}
+	return d.server.Tidy(ctx)
+}
+
+// sleep returns when the time is over or ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
