@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -98,6 +99,9 @@ func (d *Dispatcher) again(ctx context.Context, p Prepared, s Submission) (Prepa
 		return p, err
 	}
 	p.Update = u
+	if !bytes.Equal(bytes.TrimSpace(s.Source), bytes.TrimSpace([]byte(p.Earlier.Source))) {
+		p.Warnings = append(p.Warnings, otherText(*p.Earlier))
+	}
 	of, err := d.o.Ledger.Incidents(ctx, ledger.IncidentQuery{ID: u.Incident})
 	if err != nil {
 		return p, fmt.Errorf("look up incident %s: %w", u.Incident, err)
@@ -106,6 +110,15 @@ func (d *Dispatcher) again(ctx context.Context, p Prepared, s Submission) (Prepa
 		return d.overtaken(p, of[0]), nil
 	}
 	return d.planned(ctx, p)
+}
+
+// otherText warns of a text that differs from what was accepted under its key.
+func otherText(u ledger.Update) incident.Problem {
+	return incident.Problem{
+		What: fmt.Sprintf("The text is not word for word the one that was accepted under this key as update %d of %s; the accepted one counts.",
+			u.Seq, u.Incident),
+		Remedy: "If it says something new, give it a key of its own, or none.",
+	}
 }
 
 // overtaken is an earlier update after which the incident has moved on. Who was not
@@ -204,8 +217,8 @@ func fallbacks(p Plan) incident.Problems {
 			continue
 		}
 		x := incident.Problem{
-			What:   fmt.Sprintf("On the channel %s (%s) the built-in template is used: %v.", r.Channel, r.Audience, r.Fallback),
-			Remedy: "Mend the template; `sitrep check` shows what is wrong with it.",
+			What:   fmt.Sprintf("On the channel %s (%s): %v.", r.Channel, r.Audience, r.Fallback),
+			Remedy: "The update goes out all the same; mend the template before the next one.",
 		}
 		if !slices.Contains(all, x) {
 			all = append(all, x)
@@ -281,8 +294,13 @@ func (d *Dispatcher) announceAccepted(p Prepared, got ledger.Accepted) {
 }
 
 // Retry makes deliveries of an update that failed, bounced, expired or are unknown
-// pending again, and returns how many. It wakes the lanes.
+// pending again, and returns how many. It wakes the lanes. An update after which the
+// incident has moved on is an incident.Problems that names the latest one: old news
+// must not follow new, not even to those whom the new did not reach either.
 func (d *Dispatcher) Retry(ctx context.Context, update string) (int, error) {
+	if err := d.latest(ctx, update); err != nil {
+		return 0, err
+	}
 	now := d.o.Now()
 	longest := time.Duration(0)
 	for _, l := range d.o.Lanes {

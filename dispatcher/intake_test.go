@@ -1,6 +1,7 @@
 package dispatcher_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"os"
@@ -219,3 +220,21 @@ func golden(t *testing.T, name, got string) {
 }
 
 var _ channels.Channel = (*remote)(nil)
+
+// Old news is not tried again once the incident has moved on.
+func TestRetryOfAnOvertakenUpdate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		refuse := newRemote(func(context.Context, channels.Envelope, int) (channels.Receipt, error) {
+			return channels.Receipt{}, channels.Errorf(channels.Rejected, "no")
+		})
+		r := newRig(t, lane("mail", refuse))
+		first := r.accept("INC-1", 1, time.Hour, "mail:a")
+		r.work()
+		second := r.accept("INC-1", 2, time.Hour, "mail:b")
+		n, err := r.d.Retry(t.Context(), first)
+		if problems, ok := errors.AsType[incident.Problems](err); !ok || n != 0 || !strings.Contains(problems.Error(), second) {
+			t.Errorf("Retry: %d, %v; want a refusal that names %s", n, err, second)
+		}
+		r.outcome(first, "mail:a", ledger.Failed)
+	})
+}

@@ -190,7 +190,7 @@ func (g guard) finding(h hit, s VisibleSection, line int) guardFinding {
 func (g guard) reason(k FindingKind) (why, remedy string) {
 	switch k {
 	case FoundMention:
-		return "It names a colleague or a room of ours.", "Say who helped without a handle, or move it to the technical notes."
+		return "It names a colleague or a room of ours.", "Say what was done without a name or a handle, or move it to the technical notes."
 	case FoundAddress:
 		return "It gives away an e-mail address.", "Remove it, or move it to the technical notes."
 	case FoundHost:

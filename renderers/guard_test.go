@@ -391,3 +391,45 @@ func BenchmarkGuard(b *testing.B) {
 		p.Guard(u, incident.Customer, m)
 	}
 }
+
+// TestGuardKnowsColleagues: people on the internal lists are not named outside.
+func TestGuardKnowsColleagues(t *testing.T) {
+	p := renderers.Policy{Parties: []incident.Party{{ID: "abc", Name: "Enterprise ABC", Lists: []incident.List{
+		{ID: "war-room", Audience: incident.Internal, To: []incident.Recipient{{Name: "Casey Brook"}, {Name: "Sam"}, {Name: "Dana Fox"}}},
+		{ID: "contacts", Audience: incident.Customer, To: []incident.Recipient{{Name: "Dana Fox"}, {Name: "Alice Meyer"}}},
+	}}}}
+	for text, want := range map[string]bool{
+		"Thanks to Casey Brook.": true, "Thanks to casey\u00a0brook.": true, "Thanks to Casey\nBrook.": true,
+		"Sam says hello, Casey too, at the brook.": false, "Dana Fox asked; Alice Meyer agreed.": false,
+	} {
+		u := guarded(text, "")
+		u.Customer, u.CustomerName = "abc", "Enterprise ABC"
+		found := p.Guard(u, incident.Customer, channels.Message{Text: text})
+		if got := len(found) > 0; got != want {
+			t.Errorf("%q: %+v", text, found)
+		}
+		if len(found) > 0 && found[0].Kind != renderers.FoundMention {
+			t.Errorf("%q: kind %s", text, found[0].Kind)
+		}
+		if inside := p.Guard(u, incident.Internal, channels.Message{Text: text}); len(inside) > 0 {
+			t.Errorf("%q: internal readers are refused: %+v", text, inside)
+		}
+	}
+}
+
+// TestGuardKeepsToTheLine: a statement at the end of a paragraph is found once, on
+// its line, however the formats go on after it.
+func TestGuardKeepsToTheLine(t *testing.T) {
+	u := guarded("It is fine, where id=1;", "None now.")
+	var all []renderers.Finding
+	for _, f := range []channels.Format{channels.FormatEmail, channels.FormatPage} {
+		for _, x := range guardPolicy().Guard(u, incident.Customer, guardRender(t, u, incident.Customer, f)) {
+			if !slices.Contains(all, x) {
+				all = append(all, x)
+			}
+		}
+	}
+	if len(all) != 1 || all[0].Line == 0 {
+		t.Errorf("%+v", all)
+	}
+}

@@ -98,6 +98,9 @@ func guardRun(kind FindingKind, view guardView, m []int) hit {
 	for from < to && unicode.IsSpace(rune(text[from])) {
 		from++
 	}
+	for to > from && unicode.IsSpace(rune(text[to-1])) {
+		to--
+	}
 	for from > 0 && !unicode.IsSpace(rune(text[from-1])) {
 		from--
 	}

@@ -36,10 +36,36 @@ func (p Policy) guardFor(u incident.Update, a incident.Audience) guard {
 		g.party(own, a == incident.Customer)
 	}
 	g.name(FoundCustomer, u.PublicName, true)
+	for _, c := range p.colleagues() {
+		g.name(FoundMention, c, false)
+	}
 	for _, w := range p.Words {
 		g.name(FoundWord, w, false)
 	}
 	return g
+}
+
+// colleagues are the people of the internal lists, by the names they have there; a
+// first name alone is too common a word, and who is on an outward list too may be
+// named.
+func (p Policy) colleagues() []string {
+	var ours, theirs []string
+	for _, party := range p.Parties {
+		for _, l := range party.Lists {
+			for _, r := range l.To {
+				name := strings.TrimSpace(r.Name)
+				switch {
+				case !strings.Contains(name, " "):
+				case l.Audience == incident.Internal:
+					ours = append(ours, name)
+				default:
+					theirs = append(theirs, name)
+				}
+			}
+		}
+	}
+	slices.Sort(ours)
+	return slices.DeleteFunc(slices.Compact(ours), func(n string) bool { return slices.Contains(theirs, n) })
 }
 
 func (g *guard) party(p incident.Party, may bool) {

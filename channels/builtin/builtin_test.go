@@ -3,6 +3,7 @@ package builtin_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -99,4 +100,68 @@ func exampleKinds(t *testing.T) []string {
 		kinds = append(kinds, c.Kind)
 	}
 	return kinds
+}
+
+// TestEveryAdapterRunsTheSuite: no folder of an adapter is without channeltest.
+func TestEveryAdapterRunsTheSuite(t *testing.T) {
+	folders := map[string]bool{}
+	for name := range builtin.Kinds() {
+		folder, _, _ := strings.Cut(name, "/")
+		folders[folder] = true
+	}
+	for folder := range folders {
+		files, err := filepath.Glob(filepath.Join("..", folder, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs := slices.ContainsFunc(files, func(f string) bool {
+			text, err := os.ReadFile(f)
+			return err == nil && strings.Contains(string(text), "channeltest.Run(")
+		})
+		if !runs {
+			t.Errorf("channels/%s: no test calls channeltest.Run", folder)
+		}
+	}
+}
+
+// TestEveryOptionIsInTheExample: each key of a kind's stanza stands, live or
+// commented out, in that kind's part of the example.
+func TestEveryOptionIsInTheExample(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "config.example.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(text), "\n  - id: ")
+	for name, kind := range builtin.Kinds() {
+		shown := ""
+		for _, p := range parts {
+			if strings.Contains(p, "\n    kind: "+name+"\n") {
+				shown += p
+			}
+		}
+		for _, key := range yamlKeys(reflect.TypeOf(kind.Config)) {
+			if !regexp.MustCompile(`\b` + key + `(_file)?:`).MatchString(shown) {
+				t.Errorf("config.example.yaml: the stanza of %s does not show %s", name, key)
+			}
+		}
+	}
+}
+
+// yamlKeys are the keys a stanza of this type can have, those of its parts included.
+func yamlKeys(typ reflect.Type) []string {
+	for typ.Kind() == reflect.Slice || typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	if typ.Kind() != reflect.Struct {
+		return nil
+	}
+	var keys []string
+	for f := range typ.Fields() {
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if key != "" && key != "-" {
+			keys = append(keys, key)
+		}
+		keys = append(keys, yamlKeys(f.Type)...)
+	}
+	return keys
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"sitrep/incident"
 )
 
 // app is one run of the program: its surroundings and the global flags. Nothing of
@@ -25,6 +27,8 @@ type app struct {
 	config  string // --config
 	json    bool   // --json
 	verbose bool   // --verbose
+
+	warnings incident.Problems // of the update at hand; part of the JSON answer
 }
 
 func newApp(env []string, in io.Reader, out, errOut io.Writer) *app {
@@ -140,7 +144,8 @@ func exitCodesTopic() *cobra.Command {
 		Short: "What the exit codes mean",
 		Long: `Exit codes:
 
-  0  everything asked for was done; for send and retry: every delivery is delivered
+  0  everything asked for was done; for send and retry: every delivery is delivered,
+     but for those that were not to be sent (suppressed, superseded, cancelled)
   1  sitrep itself could not go on: the ledger, the disk, a bug
   2  the command line was not understood
   3  the update was refused (bad input, or the leak guard); nothing was sent to anyone

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sitrep/dispatcher"
 	"sitrep/ledger"
 )
 
@@ -27,7 +29,9 @@ func (a *app) reportCommand() *cobra.Command {
 		Example: `  sitrep report                             every incident
   sitrep report enterprise-abc-20261122-1   one incident, update by update
   sitrep report mfrggzdf --all              one update, every recipient`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, list []string) error {
+			return args(min(len(list), 1), "nothing")(cmd, list)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withLedger(cmd.Context(), func(ctx context.Context, l ledger.Ledger) error {
 				if len(args) == 0 {
@@ -46,8 +50,12 @@ func (a *app) reportIncidents(ctx context.Context, l ledger.Reader) error {
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
+	incidents = slices.DeleteFunc(incidents, func(i ledger.Incident) bool { // reminders are accounted for, and no incidents
+		_, reminder := dispatcher.ReminderOf(i.ID)
+		return reminder
+	})
 	if a.json {
-		a.printJSON(map[string]any{"incidents": incidents})
+		a.printJSON(map[string]any{"incidents": incidentList(incidents)})
 		return nil
 	}
 	if len(incidents) == 0 {
@@ -60,6 +68,26 @@ func (a *app) reportIncidents(ctx context.Context, l ledger.Reader) error {
 			s.status(i.Status, fmt.Sprintf("%-13s", i.Status)), i.Seq, utc(i.Updated), promised(i))
 	}
 	return nil
+}
+
+// incidentJSON is an incident for programs.
+type incidentJSON struct {
+	ID       string    `json:"id"`
+	Customer string    `json:"customer"`
+	Severity string    `json:"severity,omitempty"`
+	Status   string    `json:"status"`
+	Started  time.Time `json:"started"`
+	Updates  int       `json:"updates"`
+	Updated  time.Time `json:"updated"`
+	Next     time.Time `json:"next_update,omitzero"`
+}
+
+func incidentList(all []ledger.Incident) []incidentJSON {
+	list := make([]incidentJSON, len(all))
+	for i, x := range all {
+		list[i] = incidentJSON{x.ID, x.Customer, x.Severity, x.Status, x.Started, x.Seq, x.Updated, x.Next}
+	}
+	return list
 }
 
 func promised(i ledger.Incident) string {
@@ -119,7 +147,7 @@ func findUpdates(ctx context.Context, l ledger.Reader, name string) ([]ledger.Up
 		return nil, fmt.Errorf("read the ledger: %w", err)
 	}
 	if len(updates) == 0 {
-		return nil, &coded{exitUsage, fmt.Errorf("the ledger has no incident and no update called %q. 'sitrep report' lists the incidents", oneLine(name))}
+		return nil, &coded{exitUsage, fmt.Errorf("the ledger has no incident and no update called %q (a key may be shortened to its first six characters). 'sitrep report' lists the incidents", oneLine(name))}
 	}
 	return updates, nil
 }

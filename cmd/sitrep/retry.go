@@ -2,17 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sitrep/incident"
 	"sitrep/ledger"
 )
 
 const retryLong = `Tries again what failed, bounced, expired or is unknown of an update, and nothing
-else: nobody who got it gets it twice. A recipient whom a newer update has reached
-since is left alone. Addresses that were suppressed are written to again, because
+else: nobody who got it gets it twice. Only the latest update of an incident can be
+tried again, for old news must not follow new. Addresses that were suppressed are written to again, because
 you ask for it.`
 
 func (a *app) retryCommand() *cobra.Command {
@@ -41,13 +43,21 @@ func (a *app) retry(ctx context.Context, name string, f sendFlags) error {
 		}
 		n, err := h.dispatcher.Retry(ctx, u.Key)
 		if err != nil {
-			return err
+			return a.notRetried(err)
 		}
 		if !a.json {
 			fmt.Fprintf(a.out, "Update %d of %s: %s to try again.\n", u.Seq, oneLine(u.Incident), count(n, "delivery"))
 		}
 		return a.deliver(ctx, h, show, u, f)
 	})
+}
+
+// notRetried turns what the dispatcher refuses into a message and an exit code.
+func (a *app) notRetried(err error) error {
+	if problems, ok := errors.AsType[incident.Problems](err); ok {
+		return &coded{exitRefused, problems}
+	}
+	return err
 }
 
 // oneUpdate finds the one update that name means.

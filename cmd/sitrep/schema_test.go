@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"regexp"
 	"testing"
 
 	"sitrep/channels/builtin"
@@ -33,5 +34,30 @@ func TestSchemaFile(t *testing.T) {
 	}
 	if !bytes.Equal(docs.ConfigSchema, want) {
 		t.Error("docs/config.schema.json is not what the types say: run 'make generate' and read the diff")
+	}
+}
+
+// TestExampleIsAccepted loads the example as a start would, with every kind's own
+// strict check, and wants no mistake.
+func TestExampleIsAccepted(t *testing.T) {
+	text, err := os.ReadFile("../../config.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"HOME=" + t.TempDir()}
+	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)\}`).FindAllStringSubmatch(string(text), -1) {
+		value := "https://chat.example.com/hooks/abc"
+		if m[1] == "PORTAL_KEY" {
+			value = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+		}
+		env = append(env, m[1]+"="+value)
+	}
+	a := newApp(env, nil, nil, nil)
+	cfg, err := config.Parse("../../config.example.yaml", text, env)
+	if cfg == nil {
+		t.Fatal(err)
+	}
+	if err := cfg.Check(a.checks()); err != nil {
+		t.Error(err)
 	}
 }

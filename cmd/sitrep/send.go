@@ -25,8 +25,8 @@ update has a mistake or the leak guard finds something in what customers or the
 public would read: mend it, send to '--only internal', or say why it is right with
 '--override REASON', which is recorded.
 
-On a terminal it asks before it sends; --yes does not ask. Elsewhere it does not
-ask, so that scripts can send.`
+Started from a terminal it asks before it sends; --yes does not ask. It does not ask
+in a script, and not when the update comes by standard input.`
 
 // sendFlags are the flags of send.
 type sendFlags struct {
@@ -48,6 +48,9 @@ func (a *app) sendCommand() *cobra.Command {
   sitrep send - --yes < update.md                 from a script
   sitrep send --resume                            finish what is pending`,
 		Args: func(cmd *cobra.Command, list []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
 			if f.resume {
 				return args(0, "nothing")(cmd, list)
 			}
@@ -64,7 +67,7 @@ func (a *app) sendCommand() *cobra.Command {
 	flags.StringVar(&f.incident, "incident", "", "the incident's `ID`; default: what the update says, the customer's only open one, or a new one")
 	flags.StringVar(&f.next, "next", "", "when the next update comes, as `TIME` (8:30am ET) or in 45m; wins over the text")
 	flags.StringVar(&f.key, "key", "", "idempotency `KEY`: what has been sent under it is not sent again (default: derived from the text)")
-	flags.StringSliceVar(&f.only, "only", nil, "send only to `WHOM`: audiences, lists or channels, separated by commas")
+	flags.StringSliceVar(&f.only, "only", nil, "send only to `WHOM`: audiences, lists or channels, separated by commas. Words of one sort add up, of different sorts must all hold (internal,mail: internal recipients by mail)")
 	flags.StringVar(&f.override, "override", "", "send although the leak guard objects; the `REASON` is recorded")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show who would get it and stop")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask before sending")
@@ -72,6 +75,21 @@ func (a *app) sendCommand() *cobra.Command {
 	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how `LONG` to wait, such as 5m; what is pending then stays in the ledger")
 	flags.StringVar(&f.metricsFile, "metrics-file", "", "write Prometheus metrics to `FILE`, for the node exporter's textfile collector")
 	return cmd
+}
+
+// check finds flags that do not go together, or with themselves.
+func (f sendFlags) check(cmd *cobra.Command) error {
+	if f.timeout <= 0 {
+		return &coded{exitUsage, fmt.Errorf("--timeout %s is no time to wait: write one such as 30s or 5m. See '%s --help'", f.timeout, cmd.CommandPath())}
+	}
+	if f.resume {
+		for _, name := range []string{"dry-run", "only", "override", "key", "next", "incident"} {
+			if cmd.Flags().Changed(name) {
+				return &coded{exitUsage, fmt.Errorf("--resume goes on with everything that is pending, so --%s does not go with it. See '%s --help'", name, cmd.CommandPath())}
+			}
+		}
+	}
+	return nil
 }
 
 // send takes an update from its text to the account of who got it.
@@ -132,7 +150,7 @@ func (a *app) deliver(ctx context.Context, h *house, show *watcher, u ledger.Upd
 // conclude prints the account and turns it into the exit code.
 func (a *app) conclude(acc account, rests []string, workErr error) error {
 	if a.json {
-		a.printJSON(map[string]any{"update": acc})
+		a.printJSON(map[string]any{"update": acc, "warnings": problemList(a.warnings)})
 	} else {
 		s := a.style(a.out)
 		fmt.Fprintln(a.out)
@@ -170,10 +188,10 @@ func stopped(err error) string {
 
 // confirm asks on a terminal. Elsewhere there is nobody to ask.
 func (a *app) confirm(file string, p dispatcher.Prepared, yes bool) error {
-	if yes || a.json || file == "-" || !isTerminal(a.in) || !isTerminal(a.errOut) || len(p.Plan.Deliveries) == 0 {
+	if yes || a.json || file == "-" || !isTerminal(a.in) || !isTerminal(a.errOut) || p.New == 0 {
 		return nil
 	}
-	fmt.Fprintf(a.errOut, "\nSend it to %s? [y/N] ", count(len(p.Plan.Deliveries), "recipient"))
+	fmt.Fprintf(a.errOut, "\nSend it to %s? [y/N] ", count(p.New, "recipient"))
 	answer, err := bufio.NewReader(a.in).ReadString('\n')
 	if word := strings.ToLower(strings.TrimSpace(answer)); err == nil && (word == "y" || word == "yes") {
 		return nil

@@ -56,6 +56,7 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context, listen []string) error {
+	read := time.Now()
 	cfg, err := a.loadConfig()
 	if err != nil {
 		return err
@@ -72,6 +73,7 @@ func (a *app) serve(ctx context.Context, listen []string) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
+	d.read = read
 	return errors.Join(d.run(ctx), d.close())
 }
 
@@ -100,6 +102,7 @@ type daemon struct {
 	a       *app
 	log     *slog.Logger
 	started *config.Config // of the start: what is not taken up later
+	read    time.Time      // when that was read
 	ledger  ledger.Ledger
 	metrics *metrics.Metrics
 	server  *server.Server

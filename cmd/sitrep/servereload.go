@@ -36,6 +36,9 @@ func (d *daemon) follow(ctx context.Context, hup <-chan os.Signal) {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
+	if w.changedSince(d.read) {
+		timer.Reset(settled)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -50,8 +53,12 @@ func (d *daemon) follow(ctx context.Context, hup <-chan os.Signal) {
 		case <-timer.C:
 			d.log.Info("files of the configuration have changed")
 		}
+		began := time.Now()
 		d.reloadNow(ctx)
 		w.watch(d.now.Load())
+		if w.changedSince(began) {
+			timer.Reset(settled)
+		}
 	}
 }
 
@@ -235,6 +242,15 @@ func (f *fileWatch) watch(g *generation) {
 			f.d.log.Warn("changes in a directory cannot be noticed: reload with SIGHUP", "directory", dir, "error", err)
 		}
 	}
+}
+
+// changedSince finds changes from before anybody watched: between the reading of the
+// files and the first look at their directories. A time to come is a wrong clock's.
+func (f *fileWatch) changedSince(read time.Time) bool {
+	return slices.ContainsFunc(f.files, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && info.ModTime().After(read) && !info.ModTime().After(time.Now())
+	})
 }
 
 func (f *fileWatch) concerns(e fsnotify.Event) bool {

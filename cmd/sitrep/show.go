@@ -114,6 +114,7 @@ func (a *app) printRefusal(file string, r *dispatcher.Refusal) {
 
 // printPrepared shows what is about to happen: warnings and the plan.
 func (a *app) printPrepared(file string, p dispatcher.Prepared) {
+	a.warnings = p.Warnings
 	if a.json {
 		return
 	}
