@@ -41,7 +41,10 @@ customers:
 	var said bytes.Buffer
 	for _, args := range [][]string{
 		{"send", filepath.Join(dir, "update.md"), "--timeout", "2s", "--verbose", "--metrics-file", filepath.Join(dir, "m.prom")},
-		{"report", "--json"}, {"report", "abc-20261122-1", "--all"}, {"send", "--resume", "--timeout", "1s", "-v"}, {"check", "--json"},
+		{"report", "--json"},
+		{"report", "abc-20261122-1", "--all"},
+		{"send", "--resume", "--timeout", "1s", "-v"},
+		{"check", "--json"},
 	} {
 		run(t.Context(), append(args, "--config", config), []string{"HOME=" + dir}, strings.NewReader(""), &said, &said)
 	}
