@@ -27,7 +27,9 @@ func (a *app) newCommand() *cobra.Command {
   sitrep new "Enterprise ABC" --incident enterprise-abc-20261122-1`,
 		Args: args(1, "the customer"),
 		RunE: func(cmd *cobra.Command, list []string) error {
-			return a.new(cmd.Context(), list[0], id, severity)
+			return a.withCustomer(cmd.Context(), list[0], func(ctx context.Context, l ledger.Ledger, p incident.Party) error {
+				return a.new(ctx, l, p, id, severity)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&id, "incident", "", "the incident's `ID`; default: the customer's only open one, else a new one")
@@ -35,26 +37,15 @@ func (a *app) newCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) new(ctx context.Context, name, id, severity string) error {
-	cfg, err := a.loadConfig()
-	if err != nil {
-		return err
-	}
-	p, err := party(cfg, name)
-	if err != nil {
-		return err
-	}
-	l, err := openLedger(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
+func (a *app) new(ctx context.Context, l ledger.Reader, p incident.Party, id, severity string) error {
 	at := a.now().In(p.Zone).Truncate(time.Minute)
 	c := incident.Composition{Party: p, At: at, Started: at, Status: incident.Investigating, Next: at.Add(time.Hour)}
 	if severity != "" {
-		if c.Severity, err = incident.ParseSeverity(severity); err != nil {
+		given, err := incident.ParseSeverity(severity)
+		if err != nil {
 			return &coded{exitUsage, fmt.Errorf("--severity: %w", err)}
 		}
+		c.Severity = given
 	}
 	earlier, err := a.follow(ctx, l, p, id)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"sitrep/channels/builtin"
 	"sitrep/config"
 	"sitrep/dispatcher"
+	"sitrep/incident"
 	"sitrep/internal/metrics"
 	"sitrep/ledger"
 	"sitrep/renderers"
@@ -136,6 +137,23 @@ func (a *app) withLedger(ctx context.Context, f func(context.Context, ledger.Led
 	if err != nil {
 		return err
 	}
+	return reading(ctx, cfg, f)
+}
+
+// withCustomer is withLedger for commands about the customer that name means.
+func (a *app) withCustomer(ctx context.Context, name string, f func(context.Context, ledger.Ledger, incident.Party) error) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	p, err := party(cfg, name)
+	if err != nil {
+		return err
+	}
+	return reading(ctx, cfg, func(ctx context.Context, l ledger.Ledger) error { return f(ctx, l, p) })
+}
+
+func reading(ctx context.Context, cfg *config.Config, f func(context.Context, ledger.Ledger) error) error {
 	l, err := openLedger(ctx, cfg)
 	if err != nil {
 		return err

@@ -33,7 +33,9 @@ func (a *app) whoCommand() *cobra.Command {
   sitrep who abc --severity SEV2 --age 3h`,
 		Args: args(1, "the customer"),
 		RunE: func(cmd *cobra.Command, list []string) error {
-			return a.who(cmd.Context(), list[0], severity, status, age)
+			return a.withCustomer(cmd.Context(), list[0], func(ctx context.Context, l ledger.Ledger, p incident.Party) error {
+				return a.who(ctx, l, p, severity, status, age)
+			})
 		},
 	}
 	flags := cmd.Flags()
@@ -43,20 +45,7 @@ func (a *app) whoCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) who(ctx context.Context, name, severity, status, age string) error {
-	cfg, err := a.loadConfig()
-	if err != nil {
-		return err
-	}
-	p, err := party(cfg, name)
-	if err != nil {
-		return err
-	}
-	l, err := openLedger(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
+func (a *app) who(ctx context.Context, l ledger.Ledger, p incident.Party, severity, status, age string) error {
 	u, err := a.supposed(ctx, l, p, severity, status, age)
 	if err != nil {
 		return err
