@@ -8,7 +8,14 @@
 //	a certificate nobody vouches for
 //	send to 2,000 recipients, each once;   smtp-sink                   postfix
 //	a relay without TLS, one that hangs up
-//	send --metrics-file                    promtool check metrics      prometheus
+//	send --metrics-file, serve's /metrics  promtool check metrics      prometheus
+//	every query of the dashboard, every    Prometheus, which scrapes   prometheus
+//	rule, on what serve measures           serve with our rules
+//	serve on a full and on a read-only     tmpfs and bind mounts       util-linux
+//	disk
+//	serve on a database that goes          PostgreSQL                  postgresql
+//	read-only; three replicas, killed and
+//	stopped
 //	the status pages, preview --html, the  Chromium, through its       chromium
 //	mails and the demo's pages: at 1280    DevTools protocol
 //	and 375 pixels, light and dark, and
@@ -16,7 +23,8 @@
 //
 // Everything is tried through what a user has: command line, configuration file,
 // exit code, --json, and what arrives at the other side. So it imports nothing of
-// this module, and a mistake that our own fakes share with our own code is found.
+// this module (but to read the ledger that replicas leave behind), and a mistake that
+// our own fakes share with our own code is found.
 //
 // # Where a server is missing
 //

@@ -1,17 +1,18 @@
 package acceptance_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/internal/pgtest"
 )
 
 // With a full disk an update is refused in plain words and the server stays up; once
@@ -48,76 +49,35 @@ customers:
 
 // smallDisk is a server whose ledger is on a disk of four megabytes of its own.
 type smallDisk struct {
-	home
+	served
 	disk string // as this process reaches it
-	log  *said
-}
-
-// said is what a process prints, read while it prints.
-type said struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func serveOnSmallDisk(t *testing.T, h home) smallDisk {
 	t.Helper()
-	unshare := need(t, "unshare", "util-linux")
 	if err := os.Mkdir(h.path("data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	program := h.command(context.WithoutCancel(t.Context()), t, "serve", "--listen", "unix:"+h.path("s.sock"))
-	args := []string{"--mount"}
-	if os.Geteuid() != 0 {
-		args = append(args, "--user", "--map-root-user")
-	}
-	args = append(args, "sh", "-c", `mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"`, h.path("data"))
-	cmd := exec.Command(unshare, append(args, program.Args...)...)
-	cmd.Dir, cmd.Env = program.Dir, program.Env
-	s := smallDisk{home: h, log: &said{}}
-	cmd.Stdout, cmd.Stderr = s.log, s.log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // if it has not ended
-		if err := <-done; err != nil {
-			t.Errorf("the server ended badly: %v\n%s", err, s.log)
-		}
-	})
-	eventually(t, "the server listens", func() bool { return listens(h.path("s.sock")) || len(done) > 0 })
-	if len(done) > 0 {
-		done <- <-done
+	s := h.daemon(t, mounted(t, `mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"`, h.path("data")))
+	if len(s.done) > 0 {
+		s.done <- <-s.done
 		missing(t, "a disk of its own cannot be mounted here: %s", s.log)
 	}
-	s.disk = fmt.Sprintf("/proc/%d/root%s", cmd.Process.Pid, h.path("data"))
-	return s
+	return smallDisk{s, fmt.Sprintf("/proc/%d/root%s", s.cmd.Process.Pid, h.path("data"))}
 }
 
-func (s smallDisk) sitrep(t *testing.T, args ...string) result {
+// mounted has a command run in a mount namespace of its own, by a script that mounts
+// something on dir, its $0.
+func mounted(t *testing.T, script, dir string) func(*exec.Cmd) {
 	t.Helper()
-	cmd := s.command(t.Context(), t, args...)
-	cmd.Env = append(cmd.Env, "SITREP_SERVER=unix:"+s.path("s.sock"))
-	var out, errOut bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errOut
-	err := cmd.Run()
-	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
-		t.Fatal(err)
+	unshare := need(t, "unshare", "util-linux")
+	return func(cmd *exec.Cmd) {
+		args := []string{unshare, "--mount"}
+		if os.Geteuid() != 0 {
+			args = append(args, "--user", "--map-root-user")
+		}
+		cmd.Path, cmd.Args = unshare, append(append(args, "sh", "-c", script, dir), cmd.Args...)
 	}
-	return result{cmd.ProcessState.ExitCode(), out.String(), errOut.String()}
 }
 
 // fill leaves no room on a disk.
@@ -135,5 +95,84 @@ func fill(t *testing.T, dir string) {
 		if !errors.Is(err, syscall.ENOSPC) {
 			t.Fatal(err)
 		}
+	}
+}
+
+const pageOnly = `
+channels: [{id: page, kind: page}]
+customers:
+  - id: abc
+    name: Enterprise ABC
+    lists: [{id: readers, audience: customer, to: [{page: [abc]}]}]
+`
+
+const outage = "### Enterprise ABC SEV1 outage\n\n#### Status: Identified\n\n#### Incident Time: 1 hour\n\nSign-in fails.\n\n#### Next Update\n\nin 1 hour\n"
+
+// A database that goes read-only under a running server, as after a failover: updates
+// are refused in plain words, the server stays up and answers, and once the database
+// can be written again it takes the same update in.
+func TestReadOnlyDatabase(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Database(t)
+	h := newHome(t, "ledger_file: dsn\n"+pageOnly)
+	h.write(t, "dsn", dsn)
+	h.write(t, "update.md", outage)
+	s := h.daemon(t, nil)
+	readOnly(t, dsn, true)
+	r := s.sitrep(t, "send", "update.md")
+	if r.code == 0 || !strings.Contains(r.err, "nothing was done") {
+		t.Errorf("with a read-only database: %v", r)
+	}
+	if !strings.Contains(s.log.String(), "read-only") {
+		t.Errorf("the operator is not told why:\n%s", s.log)
+	}
+	if r := s.sitrep(t, "report"); r.code != 0 || !strings.Contains(r.out, "no incident yet") {
+		t.Errorf("the server does not stay up: %v\n%s", r, s.log)
+	}
+	readOnly(t, dsn, false)
+	if r := s.sitrep(t, "send", "update.md"); r.code != 0 || !strings.Contains(r.out, "all 1 delivered") {
+		t.Errorf("with a database that can be written again: %v\n%s", r, s.log)
+	}
+}
+
+// readOnly makes a database read-only for every session to come, and ends those that
+// there are, as a failover would.
+func readOnly(t *testing.T, dsn string, on bool) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close(t.Context()) }()
+	for _, statement := range []string{
+		"SET default_transaction_read_only = off",
+		fmt.Sprintf(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET default_transaction_read_only = %t', current_database()); END $$`, on),
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+	} {
+		if _, err := c.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// On a disk that is mounted read-only nothing can be recorded, so serve does not begin,
+// and says why and what to do.
+func TestReadOnlyDisk(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, "ledger: sqlite://data/ledger.db\n"+pageOnly)
+	if err := os.Mkdir(h.path("data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, "update.md", outage)
+	if r := h.sitrep(t, "send", "update.md"); r.code != 0 {
+		t.Fatal(r)
+	}
+	cmd := h.command(t.Context(), t, "serve", "--listen", "unix:"+h.path("s.sock"))
+	mounted(t, `mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" || exit 99; exec "$@"`, h.path("data"))(cmd)
+	out, err := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code == 99 {
+		missing(t, "a folder cannot be mounted read-only here: %s", out)
+	} else if err == nil || !strings.Contains(string(out), "read-only") || !strings.Contains(string(out), "data/ledger.db") {
+		t.Errorf("serve on a read-only disk: %v\n%s", err, out)
 	}
 }

@@ -3,29 +3,15 @@ package acceptance_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"go.yaml.in/yaml/v3"
-
-	"sitrep/channels"
-	"sitrep/channels/builtin"
-	"sitrep/dispatcher"
-	"sitrep/incident"
-	"sitrep/internal/metrics"
-	"sitrep/ledger"
-	"sitrep/ledger/sqlite"
-	"sitrep/renderers"
 )
 
 // source is a sitrep whose metrics Prometheus can scrape.
@@ -38,40 +24,24 @@ type source struct {
 	load func(t *testing.T)
 }
 
-// newSource starts one: the dispatcher, a ledger and the metrics in this process, and
-// real channels that speak to servers on the loopback interface. It is the one place
-// in this package that imports the module, for there is no command that serves
-// metrics; with one, this is the only function to change.
+// newSource starts one: `sitrep serve` with real channels that speak to servers on the
+// loopback interface. One works, one answers 503, one refuses every message, and the
+// far side of one is not what it should be, so that it rests.
 func newSource(t *testing.T) source {
 	t.Helper()
-	l, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"))
-	if err != nil {
-		t.Fatal(err)
+	h := newHome(t, sourceConfig(t))
+	for _, name := range []string{"Enterprise ABC", "Small Shop"} {
+		for _, status := range []string{"Identified", "Monitoring"} {
+			h.write(t, sourceFile(name, status), fmt.Sprintf("### %s SEV1 outage\n\n#### Status: %s\n\n#### Incident Time: 2 hours\n\nIt is down.\n\n"+
+				"#### Customer Impact\n\nNobody can sign in.\n\n#### Next Update\n\nin 1 hour\n", name, status))
+		}
 	}
-	lanes := sourceLanes(t)
-	parties := []incident.Party{sourceParty("enterprise-abc", "Enterprise ABC"), sourceParty("small-shop", "Small Shop")}
-	m := metrics.New(sourceOptions(l, lanes, parties))
-	d, err := dispatcher.New(dispatcher.Options{Ledger: l, Lanes: lanes, Parties: parties, Renderers: renderers.Builtin(), Record: m})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = d.Run(ctx) })
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", m.Handler())
-	srv := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		srv.Close()
-		cancel()
-		running.Wait()
-		_ = l.Close()
-	})
-	s := source{address: srv.Listener.Addr().String()}
+	s := source{address: "127.0.0.1:" + freePort(t)}
+	d := h.daemon(t, nil, s.address)
 	s.load = func(t *testing.T) {
-		for _, p := range parties {
-			publish(t, d, p.Name, "Identified")
-			publish(t, d, p.Name, "Monitoring")
+		for _, name := range []string{"Enterprise ABC", "Small Shop"} {
+			s.post(t, d, sourceFile(name, "Identified"))
+			s.post(t, d, sourceFile(name, "Monitoring"))
 		}
 		s.await(t, `sitrep_deliveries_total{channel="good",customer="small-shop",outcome="delivered"} 4`,
 			`sitrep_deliveries_total{channel="refusing",customer="small-shop",outcome="failed"} 2`,
@@ -80,27 +50,36 @@ func newSource(t *testing.T) source {
 	return s
 }
 
-// sourceLanes are four channels: one that works, one that answers 503, one that
-// refuses every message, and one whose far side is not what it should be.
-func sourceLanes(t *testing.T) []dispatcher.Lane {
+func sourceFile(customer, status string) string { return customer + " " + status + ".md" }
+
+// post hands an update to the server and does not wait for it to be delivered: some of
+// it never is.
+func (s source) post(t *testing.T, d served, file string) {
 	t.Helper()
-	hooks := func(id string, status int) dispatcher.Lane {
-		return sourceLane(t, id, "notify/http", fmt.Sprintf("webhooks: [{id: one, url: %q}, {id: two, url: %q}]", answers(t, status), answers(t, status)))
-	}
-	// Whatever answers so is no Mattermost webhook: the channel rests.
-	locked := sourceLane(t, "locked", "mattermost", fmt.Sprintf("webhook: %q", answers(t, http.StatusOK)+"/hooks/abc"))
-	return []dispatcher.Lane{
-		hooks("good", http.StatusOK), hooks("down", http.StatusServiceUnavailable), hooks("refusing", http.StatusBadRequest), locked,
+	if r := d.sitrep(t, "send", "--timeout", "1ms", file); r.code != 6 && r.code != 0 {
+		t.Fatalf("send %s: %v\n%s", file, r, d.log)
 	}
 }
 
-func sourceLane(t *testing.T, id, kind, stanza string) dispatcher.Lane {
+func sourceConfig(t *testing.T) string {
 	t.Helper()
-	c, err := builtin.Kinds()[kind].New(func(v any) error { return yaml.Unmarshal([]byte(stanza), v) }, channels.Env{ID: id})
-	if err != nil {
-		t.Fatal(err)
+	var b strings.Builder
+	b.WriteString("channels:\n")
+	hooks := func(id string, status int) {
+		fmt.Fprintf(&b, "  - {id: %s, kind: notify/http, webhooks: [{id: one, url: %q}, {id: two, url: %q}]}\n",
+			id, answers(t, status), answers(t, status))
 	}
-	return dispatcher.Lane{ID: id, Kind: kind, Channel: c}
+	hooks("good", http.StatusOK)
+	hooks("down", http.StatusServiceUnavailable)
+	hooks("refusing", http.StatusBadRequest)
+	// Whatever answers so is no Mattermost webhook: the channel rests.
+	fmt.Fprintf(&b, "  - {id: locked, kind: mattermost, webhook: %q}\n", answers(t, http.StatusOK)+"/hooks/abc")
+	b.WriteString("customers:\n")
+	for id, name := range map[string]string{"enterprise-abc": "Enterprise ABC", "small-shop": "Small Shop"} {
+		fmt.Fprintf(&b, "  - {id: %s, name: %s, lists: [{id: team, audience: internal, to: "+
+			"[{good: [one, two]}, {down: [one]}, {refusing: [one]}, {locked: [room]}]}]}\n", id, name)
+	}
+	return b.String()
 }
 
 // answers is a server that answers everything with one status.
@@ -112,60 +91,6 @@ func answers(t *testing.T, status int) string {
 	}))
 	t.Cleanup(srv.Close)
 	return srv.URL
-}
-
-func sourceParty(id, name string) incident.Party {
-	p := incident.Party{ID: id, Name: name, Zone: time.UTC, Lists: []incident.List{{ID: "team", Audience: incident.Internal}}}
-	for _, channel := range []string{"good", "down", "refusing"} {
-		p.Lists[0].To = append(p.Lists[0].To, incident.Recipient{Channel: channel, Address: "one"})
-	}
-	p.Lists[0].To = append(p.Lists[0].To,
-		incident.Recipient{Channel: "good", Address: "two"}, incident.Recipient{Channel: "locked", Address: "room"})
-	return p
-}
-
-func sourceOptions(l ledger.Reader, lanes []dispatcher.Lane, parties []incident.Party) metrics.Options {
-	o := metrics.Options{Version: "test", Process: true}
-	for _, lane := range lanes {
-		o.Channels = append(o.Channels, lane.ID)
-	}
-	for _, p := range parties {
-		o.Customers = append(o.Customers, p.ID)
-	}
-	for _, outcome := range ledger.Outcomes() {
-		o.Outcomes = append(o.Outcomes, string(outcome))
-	}
-	o.Pending = func(ctx context.Context) ([]metrics.Pending, error) {
-		tallies, err := l.Tally(ctx, ledger.DeliveryQuery{Outcomes: []ledger.Outcome{ledger.Pending}})
-		var all []metrics.Pending
-		for _, x := range tallies {
-			state := map[bool]string{false: "waiting", true: "retrying"}[x.Retrying]
-			all = append(all, metrics.Pending{Channel: x.Channel, State: state, Count: x.Count, Oldest: x.Oldest})
-		}
-		return all, err
-	}
-	o.Promises = func(ctx context.Context) ([]metrics.Promise, error) {
-		open, err := l.Incidents(ctx, ledger.IncidentQuery{Open: true})
-		var all []metrics.Promise
-		for _, i := range open {
-			all = append(all, metrics.Promise{Customer: i.Customer, Due: i.Next})
-		}
-		return all, err
-	}
-	return o
-}
-
-func publish(t *testing.T, d *dispatcher.Dispatcher, customer, status string) {
-	t.Helper()
-	text := fmt.Sprintf("### %s SEV1 outage\n\n#### Status: %s\n\n#### Incident Time: 2 hours\n\nIt is down.\n\n"+
-		"#### Customer Impact\n\nNobody can sign in.\n\n#### Next Update\n\nin 1 hour\n", customer, status)
-	p, err := d.Prepare(t.Context(), dispatcher.Submission{Source: []byte(text)})
-	if err != nil {
-		t.Fatalf("Prepare: %v", err)
-	}
-	if _, err := d.Publish(t.Context(), p); err != nil {
-		t.Fatalf("Publish: %v", err)
-	}
 }
 
 // await waits until the metrics hold a line with each beginning.
