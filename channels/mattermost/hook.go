@@ -2,6 +2,7 @@ package mattermost
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,6 +21,7 @@ type hook struct {
 	name   string
 	log    *slog.Logger
 	memory memory
+	shelf  shelf
 }
 
 var (
@@ -36,16 +38,6 @@ func newHook(c Config, env channels.Env, web *httpx.Client) *hook {
 	}
 }
 
-// hookPost is what a webhook takes.
-type hookPost struct {
-	Text        string                `json:"text"`
-	Channel     string                `json:"channel,omitempty"`
-	Username    string                `json:"username,omitempty"`
-	Attachments []channels.Attachment `json:"attachments,omitempty"`
-	Props       props                 `json:"props"`
-	Priority    map[string]string     `json:"priority,omitempty"`
-}
-
 // Spec says what a webhook takes.
 func (h *hook) Spec() channels.Spec { return spec(false) }
 
@@ -58,18 +50,18 @@ func (h *hook) Close() error {
 // Send posts the update, one post after another. If it stops half-way, the next
 // attempt of this process goes on from there.
 func (h *hook) Send(ctx context.Context, e channels.Envelope) (channels.Receipt, error) {
-	posts, err := payload(e.Message)
+	u, err := h.shelf.get(e.Message, h.name)
 	if err != nil {
 		return channels.Receipt{}, err
 	}
 	done := h.memory.recall(e.Key)
-	for i := len(done.parts); i < len(posts.Posts); i++ {
-		if err := h.part(ctx, e, posts, i); err != nil {
+	for i := len(done.parts); i < len(u.posts); i++ {
+		if err := h.part(ctx, e, u, i); err != nil {
 			if i == 0 {
 				return channels.Receipt{}, err
 			}
 			h.memory.keep(e.Key, done)
-			return channels.Receipt{}, again(err, "%d of the update's %d posts are in the room", i, len(posts.Posts))
+			return channels.Receipt{}, again(err, "%d of the update's %d posts are in the room", i, len(u.posts))
 		}
 		done.parts = append(done.parts, "posted") // a webhook tells no id
 	}
@@ -78,24 +70,21 @@ func (h *hook) Send(ctx context.Context, e channels.Envelope) (channels.Receipt,
 }
 
 // part posts the i-th post. The first has the priority, if the server takes one.
-func (h *hook) part(ctx context.Context, e channels.Envelope, posts channels.Posts, i int) error {
-	priority := posts.Priority
+func (h *hook) part(ctx context.Context, e channels.Envelope, u ready, i int) error {
+	priority := u.priority
 	if i > 0 {
 		priority = ""
 	}
-	err := h.post(ctx, e, posts.Posts[i], i+1, priority)
+	err := h.post(ctx, e, u.posts[i], i+1, priority)
 	if err == nil || priority == "" || !strings.Contains(err.Error(), "post_priority") {
 		return err
 	}
 	h.log.WarnContext(ctx, "this server takes no message priority; the update is posted without", "room", e.To.Address, "error", err)
-	return h.post(ctx, e, posts.Posts[i], i+1, "")
+	return h.post(ctx, e, u.posts[i], i+1, "")
 }
 
-func (h *hook) post(ctx context.Context, e channels.Envelope, post channels.Post, part int, priority string) error {
-	p := hookPost{
-		Text: unslack(post.Text), Username: h.name,
-		Attachments: unslackAll(post.Attachments), Props: props{Key: e.Key, Part: part},
-	}
+func (h *hook) post(ctx context.Context, e channels.Envelope, post json.RawMessage, part int, priority string) error {
+	p := hookRoom{Props: props{Key: e.Key, Part: part}}
 	if e.To.Address != "-" {
 		p.Channel = e.To.Address
 	}
@@ -105,7 +94,7 @@ func (h *hook) post(ctx context.Context, e channels.Envelope, post channels.Post
 	if priority != "" {
 		p.Priority = map[string]string{"priority": priority}
 	}
-	r, err := h.web.Do(ctx, httpx.JSON(h.url.Reveal(), p))
+	r, err := h.web.Do(ctx, httpx.Encoded(h.url.Reveal(), in(post, p)))
 	if err != nil {
 		return err
 	}
@@ -121,7 +110,7 @@ func (h *hook) post(ctx context.Context, e channels.Envelope, post channels.Post
 // fault says what a webhook's refusal means. One answer, 400 "general", stands for
 // an unknown, deleted or malformed hook, an archived room and an unknown user;
 // with an empty text, its other cause, nothing gets here.
-func (h *hook) fault(ctx context.Context, r httpx.Response, p hookPost) error {
+func (h *hook) fault(ctx context.Context, r httpx.Response, p hookRoom) error {
 	id := problemOf(r).ID
 	if r.Status >= 500 && r.Status != http.StatusNotImplemented {
 		return h.server.fault(ctx, r)

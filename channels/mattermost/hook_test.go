@@ -1,9 +1,11 @@
 package mattermost_test
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"sitrep/channels"
@@ -29,6 +31,41 @@ func TestWebhookPosts(t *testing.T) {
 	send(t, r, envelope(3, "@alice", "four"))
 	if p := r.Posts()[3]; p.Room != "@alice" {
 		t.Errorf("@alice went to %q", p.Room)
+	}
+}
+
+// What is kept ready for many rooms must never reach a room of another audience: two
+// messages of the same length are sent in turn, from many goroutines.
+func TestWebhookKeepsMessagesApart(t *testing.T) {
+	r := start(t, asHook)
+	messages := map[string]channels.Message{"town-square": message("for the customer"), "sev1-abc": message("for the team inside")}
+	for room, m := range messages {
+		m.Payload = append(m.Payload, bytes.Repeat([]byte(" "), 1000-len(m.Payload))...)
+		messages[room] = m
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		for room, m := range messages {
+			all.Go(func() {
+				for n := range 10 {
+					e := envelope(100*i+n+1, room, "x")
+					e.Message = m
+					if _, err := r.channel.Send(t.Context(), e); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	got := r.Posts()
+	if len(got) != 160 {
+		t.Fatalf("%d posts, want 160", len(got))
+	}
+	for _, p := range got {
+		if wrong := strings.Contains(p.Text, "inside") != (p.Room == "sev1-abc"); wrong {
+			t.Fatalf("%q was posted in %s", p.Text, p.Room)
+		}
 	}
 }
 

@@ -108,6 +108,9 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 
 func wait(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
+	if value == "" {
+		return 0
+	}
 	if at, err := http.ParseTime(value); err == nil {
 		return at.Sub(now)
 	}

@@ -147,6 +147,11 @@ func JSON(url string, v any) Request {
 	if err != nil {
 		panic(fmt.Sprintf("httpx: encode %T: %v", v, err))
 	}
+	return Encoded(url, body)
+}
+
+// Encoded makes a POST of JSON.
+func Encoded(url string, body []byte) Request {
 	return Request{URL: url, Body: body, Header: http.Header{"Content-Type": {"application/json"}}}
 }
 
