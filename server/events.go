@@ -72,6 +72,7 @@ const (
 	heartbeat  = 15 * time.Second
 	eventBatch = 500
 	slowReader = 10 * time.Second // a reader that does not take what is written is let go
+	askAgain   = time.Second      // how long a token that was in force counts as such
 )
 
 func (s *Server) eventRoutes(api huma.API) {
@@ -134,8 +135,9 @@ type stream struct {
 	s       *Server
 	who     principal
 	in      *EventsInput
-	at      string // cursor
-	seen    uint64 // of the live events
+	at      string    // cursor
+	seen    uint64    // of the live events
+	let     time.Time // when we last knew that the reader is let in
 	w       io.Writer
 	control *http.ResponseController
 }
@@ -163,7 +165,7 @@ func (t *stream) run(ctx context.Context) {
 			}
 		case <-look.C:
 		case <-beat.C:
-			if !t.s.stillMay(ctx, t.who) || t.send(": still here\n\n") != nil {
+			if !t.letIn(ctx) || t.send(": still here\n\n") != nil {
 				return
 			}
 		case <-t.s.drained:
@@ -172,6 +174,17 @@ func (t *stream) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// letIn reports whether the reader may still hear what there is to tell. A token that
+// is revoked hears nothing more askAgain later.
+func (t *stream) letIn(ctx context.Context) bool {
+	now := time.Now()
+	if now.Sub(t.let) < askAgain {
+		return true
+	}
+	t.let = now
+	return t.s.stillMay(ctx, t.who)
 }
 
 // catchUp tells what is new, and reports whether to go on.
@@ -187,7 +200,7 @@ func (t *stream) catchUp(ctx context.Context) bool {
 		if err != nil {
 			return ctx.Err() == nil // the ledger is asked again
 		}
-		if t.tell(changes) != nil {
+		if len(changes) > 0 && !t.letIn(ctx) || t.tell(changes) != nil {
 			return false
 		}
 		if len(changes) < eventBatch {
