@@ -10,7 +10,7 @@
 // metric label, so these can never disagree.
 //
 // What only some channels can do is an add-on interface found by type assertion:
-// [Editor], [Finder], [Prober], [Closer].
+// [Editor], [Finder], [Prober], [Inspector], [Closer].
 //
 // Every implementation passes the suite in channels/channeltest. The only list of
 // implementations is channels/builtin.
@@ -55,6 +55,25 @@ type Prober interface {
 	Probe(ctx context.Context, r Recipient) error
 }
 
+// Inspector is a channel that can prove step by step, without sending anything, that
+// its remote sides are reached, trusted and willing.
+type Inspector interface {
+	// Inspect goes through all steps with every remote side and returns what it found,
+	// in order. With each it stops at the first step that fails: that is the last
+	// finding of this remote side, and its Err is, or wraps, an *Error as for Send.
+	// The error is all of these joined, and nil if every step went well.
+	Inspect(ctx context.Context) ([]Finding, error)
+}
+
+// Finding is what one step of an inspection proved, or how it failed.
+type Finding struct {
+	Remote string    // whom it is about, such as smtp.example.com:587
+	Step   string    // what was tried, in a word or two: connection, encryption, login, sender
+	Detail string    // what was found, for people; empty if it failed
+	Until  time.Time // when what was found ends, such as a certificate; zero: it does not
+	Err    error     // why it failed, for people; nil if it went well
+}
+
 // Closer is a channel that holds connections between sends. Close ends them; it is
 // called once, when no Send is running.
 type Closer interface {
@@ -78,6 +97,11 @@ type Spec struct {
 	// Workers is how many sends at a time serve this kind well by default. One
 	// keeps messages in a room in order; zero means the dispatcher's default.
 	Workers int
+
+	// Timeout is how long one attempt may take by default: for a channel whose
+	// sends wait for each other, or for a slow remote side's last word, longer than
+	// the dispatcher's default. Zero means that default.
+	Timeout time.Duration
 }
 
 // AmbiguousPolicy is what becomes of a delivery that may or may not have arrived.
@@ -107,6 +131,10 @@ type Envelope struct {
 	// and Audience whom the message is for: internal, customer or public. Empty means
 	// not known.
 	List, Audience string
+
+	// Required: the recipient is to be told by contract and cannot sign off, so the
+	// message offers no way to.
+	Required bool
 }
 
 // Recipient is one address on one channel.

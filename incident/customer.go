@@ -59,6 +59,10 @@ type Recipient struct {
 	Locale  string         // BCP 47, or empty
 	Zone    *time.Location // nil: the customer's
 	Via     string         // the included list or file it came from, or empty
+
+	// Required: it is to be told by contract. It cannot sign off, and a message that
+	// comes back from it is an alert instead of a suppression.
+	Required bool
 }
 
 func joinWords[T any](of []T) string {

@@ -55,8 +55,23 @@ type Backuper interface {
 	Backup(ctx context.Context, file string) error
 }
 
-// ErrUnderWay says that attempts are under way, so that the ledger is not at rest.
-var ErrUnderWay = errors.New("attempts are under way on this ledger")
+// ErrUnderWay says that the ledger is not at rest: an attempt is under way, or an
+// update is not wholly written.
+var ErrUnderWay = errors.New("work is under way on this ledger")
+
+// ErrReadOnly says that the ledger was opened for reading only.
+var ErrReadOnly = errors.New("the ledger is open for reading only")
+
+// ErrNone says that a ledger that is to be read is not there (yet): nothing was ever
+// recorded.
+var ErrNone = errors.New("there is no ledger yet")
+
+// ErrOlder says that a ledger that is to be read has to be brought up to date first.
+var ErrOlder = errors.New("the ledger was written by an older version of sitrep")
+
+// ErrChanged says that a ledger that nobody wrote to when it was opened for reading was
+// written to since: open it again.
+var ErrChanged = errors.New("the ledger was written to while it was being read")
 
 // ErrNotEmpty says that the ledger to copy into holds something already.
 var ErrNotEmpty = errors.New("the ledger to copy into is not empty")

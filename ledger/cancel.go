@@ -19,4 +19,8 @@ type Canceller interface {
 type Cancellation struct {
 	Ended    []Ended // Cancelled or Unknown
 	UnderWay int     // deliveries left pending because their attempt is under way
+
+	// Unwritten is how many recipients had no delivery on record yet: they are
+	// written down as Cancelled, by whoever is at it. A second Cancel counts none.
+	Unwritten int
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"sitrep/channels"
 )
 
 // The most that is kept of what a remote side said, in bytes. A thread or receipt
@@ -34,6 +36,9 @@ func (a Acceptance) Check() error {
 	for i, m := range a.Renderings {
 		refuse(!text(string(m.Format), m.Subject, m.Text, m.HTML), "rendering %d holds text that is not valid UTF-8 without U+0000", i)
 	}
+	if a.Rest != nil {
+		errs = append(errs, a.Rest.check())
+	}
 	for i := range a.Deliveries {
 		if err := a.Deliveries[i].check(len(a.Renderings)); err != nil {
 			errs = append(errs, fmt.Errorf("delivery %d: %w", i, err))
@@ -53,6 +58,49 @@ func (p *Planned) check(renderings int) error {
 		return fmt.Errorf("there is no rendering %d", p.Rendering)
 	case !text(p.Key, p.Channel, p.To.Address, p.To.Name, p.To.Locale, p.To.Zone, p.List, p.Audience, p.Suppressed):
 		return errors.New("it holds text that is not valid UTF-8 without U+0000")
+	}
+	return nil
+}
+
+func (r *Rest) check() error {
+	switch {
+	case r.Roster == "" || !text(r.Roster):
+		return fmt.Errorf("the roster cannot be called %q", r.Roster)
+	case r.Chunk < 0 || r.Chunk >= r.Chunks:
+		return fmt.Errorf("chunk %d of %d is to be written next: there is none", r.Chunk, r.Chunks)
+	case r.Count < 1:
+		return fmt.Errorf("%d recipients are to be written", r.Count)
+	}
+	return nil
+}
+
+// Check reports a chunk that no engine can record: a mistake of the program. The
+// number of renderings is the engine's to know.
+func (e Expanded) Check(renderings int) error {
+	var errs []error
+	if e.Chunk < 0 || e.Count < 0 || e.Now.IsZero() {
+		errs = append(errs, fmt.Errorf("its number is %d, its recipients are %d, its time is %v", e.Chunk, e.Count, e.Now))
+	}
+	for i := range e.Deliveries {
+		if err := e.Deliveries[i].check(renderings); err != nil {
+			errs = append(errs, fmt.Errorf("delivery %d: %w", i, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("chunk %d of update %q cannot be recorded: %w", e.Chunk, e.Update, err)
+	}
+	return nil
+}
+
+// Check reports what no engine can record of a delivery: a mistake of the program.
+func (b Bounce) Check() error {
+	switch {
+	case b.At.IsZero():
+		return errors.New("a bounce has no time")
+	case b.Delayed:
+		return nil
+	case b.Fault != channels.NoRecipient && b.Fault != channels.Rejected && b.Fault != channels.Unavailable:
+		return fmt.Errorf("%q is not why a message comes back", b.Fault)
 	}
 	return nil
 }

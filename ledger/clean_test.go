@@ -55,6 +55,61 @@ func TestCheckNamesEverything(t *testing.T) {
 	}
 }
 
+func TestCheckOfARest(t *testing.T) {
+	good := ledger.Rest{Roster: "r", Chunk: 1, Chunks: 2, Count: 1}
+	for name, spoil := range map[string]func(r *ledger.Rest){
+		"":                 func(*ledger.Rest) {},
+		"cannot be called": func(r *ledger.Rest) { r.Roster = "\xff" },
+		`called ""`:        func(r *ledger.Rest) { r.Roster = "" },
+		"chunk 2 of 2":     func(r *ledger.Rest) { r.Chunk = 2 },
+		"chunk -1 of 2":    func(r *ledger.Rest) { r.Chunk = -1 },
+		"0 recipients":     func(r *ledger.Rest) { r.Count = 0 },
+	} {
+		r := good
+		spoil(&r)
+		err := ledger.Acceptance{
+			Incident: ledger.Incident{ID: "INC-1"}, Update: ledger.Update{Key: "k", Incident: "INC-1", Seq: 1, Accepted: time.Unix(1, 0)}, Rest: &r,
+		}.Check()
+		if (err == nil) != (name == "") || err != nil && !strings.Contains(err.Error(), name) {
+			t.Errorf("%+v: %v, want %q", r, err, name)
+		}
+	}
+}
+
+func TestCheckOfAChunk(t *testing.T) {
+	p := ledger.Planned{Key: "d", Channel: "mail", Rendering: 1}
+	good := ledger.Expanded{Update: "u", Deliveries: []ledger.Planned{p}, Count: 1, Now: time.Unix(1, 0)}
+	if err := good.Check(2); err != nil {
+		t.Error(err)
+	}
+	if err := good.Check(1); err == nil || !strings.Contains(err.Error(), `chunk 0 of update "u"`) || !strings.Contains(err.Error(), "delivery 0: there is no rendering 1") {
+		t.Errorf("with too few renderings: %v", err)
+	}
+	for _, bad := range []ledger.Expanded{{Count: 1}, {Now: good.Now, Chunk: -1}, {Now: good.Now, Count: -1}} {
+		if bad.Check(2) == nil {
+			t.Errorf("%+v is as it should be", bad)
+		}
+	}
+}
+
+func TestCheckOfABounce(t *testing.T) {
+	at := time.Unix(1, 0)
+	for b, good := range map[ledger.Bounce]bool{
+		{At: at, Fault: channels.NoRecipient}:  true,
+		{At: at, Fault: channels.Rejected}:     true,
+		{At: at, Fault: channels.Unavailable}:  true,
+		{At: at, Delayed: true}:                true,
+		{At: at}:                               false,
+		{At: at, Fault: channels.Unauthorized}: false,
+		{Fault: channels.NoRecipient}:          false,
+		{Delayed: true}:                        false,
+	} {
+		if err := b.Check(); (err == nil) != good {
+			t.Errorf("%+v: %v", b, err)
+		}
+	}
+}
+
 func TestOutcomesAreClosed(t *testing.T) {
 	for _, o := range ledger.Outcomes() {
 		if !o.Valid() {

@@ -34,7 +34,8 @@
 // What only some engines can do, or some programs need, is an interface of its own that
 // is found by type assertion: [Waker] (wake-ups from other machines), [Duty] (what one
 // of several processes does), [Pruner], [Exporter] and [Importer] (see [Move]),
-// [Backuper], [Canceller], [Changes], [Tokens], [Drafts]. The suite covers them too.
+// [Backuper], [Canceller], [Changes], [Tokens], [Drafts], [Expander], [Bouncer],
+// [Rewinder]. The suite covers them too.
 //
 //	if w, ok := l.(ledger.Waker); ok { … }
 //
@@ -78,7 +79,9 @@ type Intake interface {
 
 	// Reopen makes deliveries of an update that ended as failed, bounced, expired
 	// or unknown pending again, due at now, with a new expiry; it returns how
-	// many. It lifts the suppression of their addresses, for a person asked.
+	// many. It lifts the suppression of their addresses, for a person asked; but one
+	// whose address was suppressed after it had ended (its recipient signed off)
+	// stays as it is, and so does the suppression.
 	// Those that a newer update has since reached, or may have (it is unknown, or
 	// an attempt is under way), stay as they are. Attempts are counted on.
 	Reopen(ctx context.Context, update string, now, expire time.Time) (int, error)
@@ -90,6 +93,10 @@ type Acceptance struct {
 	Update     Update
 	Renderings []channels.Message
 	Deliveries []Planned
+
+	// Rest is what is written afterwards, by [Expander]. Nil: Deliveries is all.
+	// With it, every rendering is recorded, for those to come.
+	Rest *Rest
 }
 
 // Planned is a delivery to be.

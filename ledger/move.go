@@ -13,14 +13,14 @@ import (
 
 // Exporter is the add-on that reads out a whole ledger.
 type Exporter interface {
-	// Export streams everything but tokens, drafts and the change feed, as it is at
-	// one moment: incidents by age; then updates in the order of acceptance, each
+	// Export streams everything but tokens, drafts, rosters and the change feed, as it
+	// is at one moment: incidents by age; then updates in the order of acceptance, each
 	// followed by its renderings, its deliveries as they were planned, and their
 	// attempts; then suppressions, pauses, pages, and entries as they were published.
 	//
 	// The attempt of a lease that has ended by now is exported as interrupted, as
-	// the next claim would have put it on record. With one in force it is
-	// ErrUnderWay.
+	// the next claim would have put it on record. With one in force, and with an
+	// update that is not wholly written (see [Expander]), it is ErrUnderWay.
 	Export(ctx context.Context, now time.Time) iter.Seq2[Row, error]
 }
 

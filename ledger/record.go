@@ -59,6 +59,10 @@ type Update struct {
 	Source   string          // the Markdown as it came in
 	Override string          // why the leak guard was overridden; empty if it was not
 	Content  json.RawMessage // the resolved update, for rendering it again
+
+	// Unwritten is how many recipients have no delivery on record yet, though the
+	// update and who they are is. See [Expander]. Only for reading.
+	Unwritten int
 }
 
 // Delivery is the ledger's row of a delivery, for reading.

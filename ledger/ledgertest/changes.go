@@ -17,6 +17,7 @@ import (
 func changeTests() []test {
 	return []test{
 		{"WholeLife", changesWholeLife},
+		{"EveryMethod", func(_ *testing.T, r *rig) { everyMethod(r) }},
 		{"Supersession", changesSupersession},
 		{"OtherHandle", changesOtherHandle},
 		{"Concurrent", changesConcurrent},
@@ -155,6 +156,7 @@ func changesConcurrent(t *testing.T, r *rig) {
 }
 
 func changesForget(t *testing.T, r *rig) {
+	r.unfed = true
 	feed := addOn[ledger.Changes](r)
 	for n := range 4 {
 		r.accept(update("INC-1", n+1))

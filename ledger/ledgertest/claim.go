@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"sitrep/channels"
@@ -10,6 +11,7 @@ import (
 
 func claimTests() []test {
 	return []test{
+		{"OfSeveralUpdates", claimsOfSeveralUpdates},
 		{"Everything", claimHasEverything},
 		{"OldestFirstUpToTheLimit", oldestFirst},
 		{"OnlyWhatIsDue", onlyWhatIsDue},
@@ -146,5 +148,28 @@ func pauseEnds(t *testing.T, r *rig) {
 	got := r.ask(ledger.ClaimRequest{Owner: "me", Now: after(6)})
 	if len(got.Claims) != 1 || got.Paused != nil {
 		t.Errorf("after the pause: %+v", got)
+	}
+}
+
+// claimsOfSeveralUpdates claims at once what belongs to different updates, incidents
+// and customers.
+func claimsOfSeveralUpdates(t *testing.T, r *rig) {
+	for i := range 3 {
+		for seq := range 2 {
+			a := update(incidentOf(i), seq+1, fmt.Sprintf("mail/%d-%d", i, seq))
+			a.Incident.Customer, a.Incident.Severity = fmt.Sprint("customer ", i), fmt.Sprintf("SEV%d", seq)
+			a.Update.Customer = a.Incident.Customer
+			r.accept(a)
+		}
+	}
+	claims := r.claim("me", after(5))
+	same(t, "claims", len(claims), 6)
+	for _, c := range claims {
+		var i, seq int
+		if _, err := fmt.Sscanf(c.To.Address, "%d-%d", &i, &seq); err != nil {
+			t.Fatal(err)
+		}
+		want := [...]string{incidentOf(i), fmt.Sprintf("%s-key-%d", incidentOf(i), seq+1), fmt.Sprint("customer ", i), fmt.Sprintf("SEV%d", seq)}
+		same(t, "what "+c.To.Address+" is of", [...]string{c.Incident, c.Update, c.Customer, c.Severity}, want)
 	}
 }

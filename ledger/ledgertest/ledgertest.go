@@ -50,11 +50,19 @@ func Run(t *testing.T, e Engine) {
 		{"Wakes", wakeTests()},
 		{"Prune", pruneTests()},
 		{"Move", moveTests()},
+		{"Expand", expandTests()},
+		{"Bounce", bounceTests()},
+		{"Delivery", deliveryTests()},
+		{"Rewind", rewindTests()},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			for _, x := range g.tests {
-				t.Run(x.name, func(t *testing.T) { x.run(t, &rig{T: t, Store: e.Open(t), engine: e}) })
+				t.Run(x.name, func(t *testing.T) {
+					r := &rig{T: t, Store: e.Open(t), engine: e}
+					x.run(t, r)
+					r.audit()
+				})
 			}
 		})
 	}

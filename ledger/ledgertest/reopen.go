@@ -15,6 +15,7 @@ func reopenTests() []test {
 		{"OnlyOfThatUpdate", reopenOnlyOfThatUpdate},
 		{"CountsOn", reopenCountsOn},
 		{"LiftsSuppression", reopenLifts},
+		{"NotWhoSignedOffSince", reopenSignedOff},
 		{"NotWhatANewerReached", notWhatANewerReached},
 		{"UnknownUpdate", reopenUnknown},
 	}
@@ -97,6 +98,24 @@ func reopenLifts(t *testing.T, r *rig) {
 	if len(left) != 1 || left[0].Address != "z" {
 		t.Errorf("suppressions left: %+v", left)
 	}
+}
+
+// Who signed off after a delivery had failed is not written to because somebody tries
+// that one again.
+func reopenSignedOff(t *testing.T, r *rig) {
+	r.accept(update("INC-1", 1, "mail/Ann@abc", "mail/bob@abc"))
+	for _, c := range r.claim("me", t0) {
+		r.applied(ends(c, ledger.Failed, t0))
+	}
+	r.check(r.Suppress(context.Background(), ledger.Suppression{Channel: "mail", Address: "ann@abc", Reason: "signed off", At: after(2)}))
+	n, err := r.Reopen(context.Background(), "INC-1-key-1", after(3), after(99))
+	r.check(err)
+	same(t, "reopened", n, 1)
+	r.outcome("INC-1-1-mail/Ann@abc", ledger.Failed)
+	r.outcome("INC-1-1-mail/bob@abc", ledger.Pending)
+	left, err := r.Suppressions(context.Background(), "")
+	r.check(err)
+	same(t, "suppressions left", len(left), 1)
 }
 
 func notWhatANewerReached(t *testing.T, r *rig) {

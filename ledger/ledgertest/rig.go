@@ -23,6 +23,11 @@ type rig struct {
 	*testing.T
 	Store
 	engine Engine
+
+	// unfed says that the feed lacks what became of deliveries: it began late, or
+	// was forgotten.
+	unfed   bool
+	auditor ledger.Ledger
 }
 
 // update is the seq-th update of an incident of customer "abc", accepted seq-1

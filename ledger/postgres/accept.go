@@ -2,17 +2,15 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
-	"sitrep/channels"
 	"sitrep/ledger"
 )
 
@@ -32,8 +30,16 @@ func (l *Ledger) Accept(ctx context.Context, a ledger.Acceptance) (ledger.Accept
 	var got ledger.Accepted
 	err := l.write(ctx, func(t *tx) error {
 		got = ledger.Accepted{}
-		in := intake{tx: t, a: &a, at: micros(a.Update.Accepted), got: &got}
-		return in.run()
+		at := micros(a.Update.Accepted)
+		in := intake{tx: t, a: &a, at: at, now: at, got: &got}
+		known, err := in.known()
+		if err != nil {
+			return err
+		}
+		if known {
+			return in.more()
+		}
+		return in.fresh()
 	})
 	if err != nil {
 		return ledger.Accepted{}, err
@@ -41,84 +47,141 @@ func (l *Ledger) Accept(ctx context.Context, a ledger.Acceptance) (ledger.Accept
 	return got, nil
 }
 
-// intake is one acceptance on its way into the tables.
+// intake is one acceptance, or one chunk of it, on its way into the tables.
 type intake struct {
 	*tx
 	a   *ledger.Acceptance
 	at  int64 // when it was accepted
+	now int64 // when this is written
 	got *ledger.Accepted
 
-	upd, incident, planned int64
-	seq                    int // as recorded
-	first                  int64
-	added                  []*ledger.Planned
+	late      bool // the update was whole before, and newer ones may be on their way
+	cancelled bool
+
+	upd, incident int64
+	seq           int     // as recorded
+	planned       int64   // places taken before
+	renderings    []int64 // row ids; 0 while not stored
+	added         []*ledger.Planned
 }
 
-func (in *intake) run() error {
-	if err := in.update(); err != nil || len(in.added) == 0 {
-		return err
-	}
-	if err := in.store(); err != nil {
-		return err
-	}
-	if in.got.Duplicate {
-		if err := in.late(); err != nil {
-			return err
-		}
-	}
-	if in.seq == 1 {
-		return nil
-	}
-	return in.supersede()
-}
-
-// update finds the update by its key or records it as the incident's next, and chooses
-// what to add to it. From then on its incident is ours.
-func (in *intake) update() error {
-	known, err := in.known()
+// fresh records an update that was not known. Its deliveries, which are many, come
+// first: nobody sees them until the commit, and nobody waits while they come. Only
+// then the incident is taken.
+func (in *intake) fresh() error {
+	u := &in.a.Update
+	fresh, err := in.draw()
 	if err != nil {
 		return err
 	}
-	if known {
-		return in.again()
-	}
-	if err := in.advance(); err != nil {
+	if err := in.choose(map[recipient]bool{}); err != nil {
 		return err
 	}
-	u := &in.a.Update
 	in.got.Update, in.seq = truncated(*u), u.Seq
-	if err := in.choose(map[recipient]bool{}); err != nil {
+	if err := in.copy(); err != nil {
+		return err
+	}
+	if err := in.advance(fresh); err != nil {
 		return err
 	}
 	touched := in.at
 	if len(in.added) == 0 {
 		touched = 0
 	}
-	_, err = in.row(`INSERT INTO updates (key, incident, customer, severity, seq, status, at, accepted, next, title, override, source, content, planned, touched)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15) RETURNING n`,
-		[]any{
-			u.Key, in.incident, u.Customer, in.a.Incident.Severity, u.Seq, u.Status, micros(u.At), in.at, micros(u.Next),
-			u.Title, u.Override, u.Source, []byte(u.Content), len(in.added), touched,
-		}, []any{&in.upd})
+	err = in.exec(`INSERT INTO updates (n, key, incident, customer, severity, seq, status, at, accepted, next, title, override, source, content, planned, touched)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`,
+		in.upd, u.Key, in.incident, u.Customer, in.a.Incident.Severity, u.Seq, u.Status, micros(u.At), in.at, micros(u.Next),
+		u.Title, u.Override, u.Source, []byte(u.Content), len(in.added), touched)
 	if e := failure(err); e != nil && e.ConstraintName == "updates_key" {
 		return errAgain
-	}
-	return err
-}
-
-// again holds the incident of a known update, and then sees what the update has, if it
-// was not dropped while we waited.
-func (in *intake) again() error {
-	if _, err := in.ids(`SELECT n FROM incidents WHERE n = $1 FOR UPDATE`, in.incident); err != nil {
-		return err
-	}
-	found, err := in.row(`SELECT planned FROM updates WHERE n = $1`, []any{in.upd}, []any{&in.planned})
-	if err == nil && !found {
-		err = errAgain
 	}
 	if err != nil {
 		return err
 	}
+	in.storeDrawn()
+	in.feed.update(in.upd, in.at)
+	if err := in.account(); err != nil {
+		return err
+	}
+	return in.leave()
+}
+
+// draw finds the incident, or a number for it, and draws those of the update and its
+// renderings.
+func (in *intake) draw() (fresh bool, err error) {
+	seq := 0
+	_, err = in.row(`SELECT coalesce(i.n, nextval('incidents_n_seq')), i.n IS NULL, coalesce(i.seq, 0), nextval('updates_n_seq'),
+			ARRAY(SELECT nextval('renderings_id_seq') FROM generate_series(1, $2::int))
+		FROM (SELECT 1) x LEFT JOIN incidents i ON i.id = $1`,
+		[]any{in.a.Incident.ID, len(in.a.Renderings)}, []any{&in.incident, &fresh, &seq, &in.upd, &in.renderings})
+	if err == nil && in.a.Update.Seq != seq+1 {
+		return false, in.outOfTurn(seq)
+	}
+	in.share()
+	return fresh, err
+}
+
+// outOfTurn is what to say of an update that is not the incident's next: unless it is
+// its latest, recorded by somebody else since we asked.
+func (in *intake) outOfTurn(seq int) error {
+	known, err := in.known()
+	switch {
+	case err != nil:
+		return err
+	case known:
+		return errAgain
+	}
+	return fmt.Errorf("incident %s: %w (it has %d, this is %d)", in.a.Incident.ID, ledger.ErrSequence, seq, in.a.Update.Seq)
+}
+
+// advance records the incident as it is after this update, and holds it. If somebody
+// was faster it is errAgain.
+func (in *intake) advance(fresh bool) error {
+	i := in.a.Incident
+	query := `UPDATE incidents SET id = $2, customer = $3, severity = $4, started = $5, status = $6, seq = $7, updated = $8, next = $9
+		WHERE n = $1 AND seq = $7 - 1`
+	if fresh {
+		query = `INSERT INTO incidents (n, id, customer, severity, started, status, seq, updated, next)
+			VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT (id) DO NOTHING`
+	}
+	n, err := in.changed(query, in.incident, i.ID, i.Customer, i.Severity, micros(i.Started), i.Status, in.a.Update.Seq, micros(i.Updated), micros(i.Next))
+	if err == nil && n == 0 {
+		err = errAgain
+	}
+	return err
+}
+
+// more adds to a known update those who are not there. It holds the incident and then
+// sees what the update has, if it was not dropped while we waited.
+func (in *intake) more() error {
+	if err := in.hold(); err != nil {
+		return err
+	}
+	in.late, in.renderings = true, make([]int64, len(in.a.Renderings))
+	if err := in.add(); err != nil {
+		return err
+	}
+	if in.got.Added > 0 {
+		in.feed.update(in.upd, in.at)
+	}
+	return in.leave()
+}
+
+// hold takes a known update's incident and reads how it is then.
+func (in *intake) hold() error {
+	if _, err := in.ids(`SELECT n FROM incidents WHERE n = $1 FOR UPDATE`, in.incident); err != nil {
+		return err
+	}
+	found, err := in.row(`SELECT u.planned, coalesce(x.remaining, 0) FROM updates u LEFT JOIN expansions x ON x.upd = u.n WHERE u.n = $1`,
+		[]any{in.upd}, []any{&in.planned, &in.got.Update.Unwritten})
+	if err == nil && !found {
+		err = errAgain
+	}
+	return err
+}
+
+// add writes the deliveries whose recipients are not there, and ends what they overtake.
+func (in *intake) add() error {
 	there, err := in.present()
 	if err != nil {
 		return err
@@ -126,7 +189,18 @@ func (in *intake) again() error {
 	if err := in.choose(there); err != nil || len(in.added) == 0 {
 		return err
 	}
-	return in.exec(`UPDATE updates SET planned = planned + $2, touched = greatest(touched, $3) WHERE n = $1`, in.upd, len(in.added), in.at)
+	for _, p := range in.added {
+		if err := in.rendering(p.Rendering); err != nil {
+			return err
+		}
+	}
+	if err := in.insert(); err != nil {
+		return err
+	}
+	if err := in.exec(`UPDATE updates SET planned = planned + $2, touched = greatest(touched, $3) WHERE n = $1`, in.upd, len(in.added), in.at); err != nil {
+		return err
+	}
+	return in.account()
 }
 
 func (in *intake) known() (bool, error) {
@@ -137,44 +211,6 @@ func (in *intake) known() (bool, error) {
 		return err
 	})
 	return found, err
-}
-
-// advance records the incident as it is after this update, if the update is its next.
-func (in *intake) advance() error {
-	i := in.a.Incident
-	seq := 0
-	values := []any{i.ID, i.Customer, i.Severity, micros(i.Started), i.Status, in.a.Update.Seq, micros(i.Updated), micros(i.Next)}
-	fresh, err := in.row(`INSERT INTO incidents (id, customer, severity, started, status, seq, updated, next)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (id) DO NOTHING RETURNING n`, values, []any{&in.incident})
-	if err != nil {
-		return err
-	}
-	if !fresh {
-		if err := in.hold(&seq); err != nil {
-			return err
-		}
-	}
-	if in.a.Update.Seq != seq+1 {
-		return fmt.Errorf("incident %s: %w (it has %d, this is %d)", i.ID, ledger.ErrSequence, seq, in.a.Update.Seq)
-	}
-	if fresh {
-		return nil
-	}
-	return in.exec(`UPDATE incidents SET customer = $2, severity = $3, started = $4, status = $5, seq = $6, updated = $7, next = $8 WHERE id = $1`, values...)
-}
-
-// hold takes the incident that was there already. If the update, or the incident's
-// end, was recorded while we waited, it is errAgain.
-func (in *intake) hold(seq *int) error {
-	found, err := in.row(`SELECT n, seq FROM incidents WHERE id = $1 FOR UPDATE`, []any{in.a.Incident.ID}, []any{&in.incident, seq})
-	if err != nil {
-		return err
-	}
-	known, err := in.known()
-	if err == nil && (known || !found) {
-		err = errAgain
-	}
-	return err
 }
 
 // recipient is whom an update is delivered to once.
@@ -197,11 +233,17 @@ func (in *intake) choose(there map[recipient]bool) error {
 	return nil
 }
 
-// present is whom the update has deliveries for.
+// present is for whom of ours the update has a delivery.
 func (in *intake) present() (map[recipient]bool, error) {
+	var names, to []string
+	for i := range in.a.Deliveries {
+		names, to = append(names, in.a.Deliveries[i].Channel), append(to, in.a.Deliveries[i].To.Address)
+	}
 	there := map[recipient]bool{}
-	err := in.each(`SELECT channel, address FROM deliveries WHERE id BETWEEN $1 AND $2`, []any{in.upd << placeBits, lastID(in.upd)},
-		func(rows pgx.Rows) error {
+	// OFFSET 0: one lookup each, whatever the planner believes.
+	err := in.each(`SELECT x.channel, x.address FROM unnest($3::text[], $4::text[]) AS x(channel, address)
+		WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.incident = $1 AND d.channel = x.channel AND d.address = x.address AND d.seq = $2 OFFSET 0)`,
+		[]any{in.incident, in.seq, names, to}, func(rows pgx.Rows) error {
 			var r recipient
 			err := rows.Scan(&r.channel, &r.address)
 			there[r] = true
@@ -210,101 +252,42 @@ func (in *intake) present() (map[recipient]bool, error) {
 	return there, err
 }
 
-// store writes the renderings that are needed, the deliveries and their count.
-func (in *intake) store() error {
-	renderings, err := in.renderings()
-	if err != nil {
-		return err
-	}
-	in.first = in.upd<<placeBits + in.planned
-	if err := in.copy(renderings); err != nil {
-		return err
-	}
+// account counts what was added, ends what it overtakes and wakes whoever works it.
+func (in *intake) account() error {
 	pending, wake := 0, map[string]bool{}
 	for _, p := range in.added {
-		if p.Suppressed == "" {
+		if outcome, _, _ := in.begins(p); outcome == ledger.Pending {
 			pending++
 			wake[p.Channel] = true
 		}
 	}
-	if err := in.pend(in.upd, in.incident, in.seq, pending); err != nil {
-		return err
+	in.pend(in.upd, in.incident, in.seq, pending)
+	in.notify(slices.Collect(maps.Keys(wake))...)
+	if in.late {
+		if err := in.outdated(); err != nil {
+			return err
+		}
 	}
-	return in.notify(names(wake))
+	if in.seq == 1 || pending == 0 {
+		return nil
+	}
+	return in.supersede()
 }
 
 // pend counts deliveries that are pending now.
-func (t *tx) pend(upd, incident int64, seq, n int) error {
-	if n == 0 {
-		return nil
+func (t *tx) pend(upd, incident int64, seq, n int) {
+	if n > 0 {
+		t.last.Queue(`INSERT INTO unfinished AS f (upd, incident, seq, pending) VALUES ($1,$2,$3,$4)
+			ON CONFLICT (upd) DO UPDATE SET pending = f.pending + excluded.pending`, upd, incident, seq, n)
 	}
-	return t.exec(`INSERT INTO unfinished AS f (upd, incident, seq, pending) VALUES ($1,$2,$3,$4)
-		ON CONFLICT (upd) DO UPDATE SET pending = f.pending + excluded.pending`, upd, incident, seq, n)
-}
-
-var copied = []string{
-	"id", "incident", "seq", "rendering", "accepted", "due", "expire", "settled", "outcome",
-	"channel", "address", "key", "list", "audience", "name", "locale", "zone", "detail",
-}
-
-func (in *intake) copy(renderings []int64) error {
-	row := make([]any, len(copied)) // used again for every delivery
-	_, err := in.CopyFrom(in.ctx, pgx.Identifier{"deliveries"}, copied, pgx.CopyFromSlice(len(in.added), func(i int) ([]any, error) {
-		p := in.added[i]
-		outcome, settled := ledger.Pending, int64(0)
-		if p.Suppressed != "" {
-			outcome, settled = ledger.Suppressed, in.at
-		}
-		row = append(row[:0], in.first+int64(i), in.incident, int64(in.seq), renderings[p.Rendering], in.at, in.at, micros(p.Expire), settled, string(outcome),
-			p.Channel, p.To.Address, p.Key, p.List, p.Audience, p.To.Name, p.To.Locale, p.To.Zone, ledger.CleanText(p.Suppressed))
-		return row, nil
-	}))
-	if e := failure(err); e != nil && e.Code == uniqueViolation {
-		return fmt.Errorf("a delivery's key is that of another delivery: %s", e.Detail)
-	}
-	return err
-}
-
-// renderings stores those that are needed and returns their rows; equal ones of an
-// update share one.
-func (in *intake) renderings() ([]int64, error) {
-	all := make([]int64, len(in.a.Renderings))
-	for _, p := range in.added {
-		if all[p.Rendering] != 0 {
-			continue
-		}
-		m := &in.a.Renderings[p.Rendering]
-		_, err := in.row(`INSERT INTO renderings (upd, digest, format, subject, text, html, payload) VALUES ($1,$2,$3,$4,$5,$6,$7)
-			ON CONFLICT (upd, digest) DO UPDATE SET upd = excluded.upd RETURNING id`,
-			[]any{in.upd, digest(m), string(m.Format), m.Subject, m.Text, m.HTML, m.Payload}, []any{&all[p.Rendering]})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-func digest(m *channels.Message) []byte {
-	h := sha256.New()
-	for _, s := range []string{string(m.Format), m.Subject, m.Text, m.HTML, string(m.Payload)} {
-		_, _ = io.WriteString(h, strconv.Itoa(len(s))+":"+s) // a hash takes everything
-	}
-	return h.Sum(nil)
 }
 
 // lastID is the last id that a delivery of the update can have.
 func lastID(upd int64) int64 { return (upd+1)<<placeBits - 1 }
 
-func names(set map[string]bool) []string {
-	all := make([]string, 0, len(set))
-	for s := range set {
-		all = append(all, s)
-	}
-	return all
-}
-
 // truncated is u as it will be read back.
 func truncated(u ledger.Update) ledger.Update {
+	u.Unwritten = 0
 	for _, t := range []*time.Time{&u.At, &u.Accepted, &u.Next} {
 		*t = instant(micros(*t))
 	}

@@ -24,6 +24,8 @@ const (
 		d.address, d.name, d.locale, d.zone, d.rendering, d.outcome, d.attempts, l.id IS NOT NULL, d.fault, d.detail,
 		d.remote, d.permalink, d.thread, d.due, d.expire, d.accepted, d.settled`
 
+	deliveryTables = ` FROM deliveries d JOIN updates u ON u.n = d.id >> 24 JOIN incidents i ON i.n = d.incident LEFT JOIN leases l ON l.id = d.id`
+
 	tallyColumns = `SELECT u.customer, d.channel, d.outcome, d.outcome = '' AND d.attempts > 0 AS retrying, count(*), min(d.accepted)`
 	tallyGroups  = ` GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
 )

@@ -20,6 +20,9 @@ type duties struct {
 // Hold implements [ledger.Duty]. A server that has not heard of a process that is gone
 // without a word gives its duties to nobody until TCP notices.
 func (l *Ledger) Hold(ctx context.Context, name string) (bool, func(), error) {
+	if l.reading {
+		return false, nothing, l.readOnly()
+	}
 	l.duties.Lock()
 	defer l.duties.Unlock()
 	if l.duties.held == nil {

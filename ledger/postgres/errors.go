@@ -15,6 +15,9 @@ const (
 	uniqueViolation   = "23505"
 	serializationFail = "40001"
 	deadlockDetected  = "40P01"
+	idleInTransaction = "25P03"
+	noSuchRow         = "23503" // that a foreign key refers to
+	undefinedTable    = "42P01"
 )
 
 // failure is PostgreSQL's own report in err's chain, or nil.

@@ -19,7 +19,7 @@ var errEnough = errors.New("enough")
 // Export implements [ledger.Exporter], in one read-only transaction.
 func (l *Ledger) Export(ctx context.Context, now time.Time) iter.Seq2[ledger.Row, error] {
 	return func(yield func(ledger.Row, error) bool) {
-		err := l.transact(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(t *tx) error {
+		err := l.transact(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", func(t *tx) error {
 			e := export{tx: t, emit: func(r ledger.Row) error {
 				if yield(r, nil) {
 					return nil
@@ -44,13 +44,8 @@ func (e *export) run(now int64) error {
 	if err := e.patient(); err != nil {
 		return err
 	}
-	leases, err := e.ids(`SELECT id FROM leases WHERE until > $1`, now)
-	if err != nil {
+	if err := e.atRest(now); err != nil {
 		return err
-	}
-	if len(leases) > 0 {
-		return fmt.Errorf("%w (%d of them): stop every sitrep that uses it, and try again; after a crash they end by themselves within seconds",
-			ledger.ErrUnderWay, len(leases))
 	}
 	if err := stream(e, incidentColumns+` ORDER BY n`, nil, scanIncident); err != nil {
 		return err
@@ -65,6 +60,23 @@ func (e *export) run(now int64) error {
 		}
 	}
 	return e.rest()
+}
+
+// atRest makes sure that nothing is under way.
+func (e *export) atRest(now int64) error {
+	var leases, unwritten int
+	_, err := e.row(`SELECT (SELECT count(*) FROM leases WHERE until > $1), (SELECT count(*) FROM expansions)`, []any{now}, []any{&leases, &unwritten})
+	switch {
+	case err != nil:
+		return err
+	case leases > 0:
+		return fmt.Errorf("%w (%d attempts): stop every sitrep that uses it, and try again; after a crash they end by themselves within seconds",
+			ledger.ErrUnderWay, leases)
+	case unwritten > 0:
+		return fmt.Errorf("%w (%d updates with recipients that have no delivery on record yet): let sitrep finish that (sitrep send --resume), stop it, and try again",
+			ledger.ErrUnderWay, unwritten)
+	}
+	return nil
 }
 
 // patient lets whoever is at the other end take their time.
@@ -91,9 +103,7 @@ func (e *export) update(upd int64) error {
 		return err
 	}
 	span := []any{upd << placeBits, lastID(upd)}
-	err = stream(e, deliveryColumns+`, d.interrupted, d.reopened, coalesce(l.attempt, 0)
-		FROM deliveries d JOIN updates u ON u.n = d.id >> 24 JOIN incidents i ON i.n = d.incident LEFT JOIN leases l ON l.id = d.id
-		WHERE d.id BETWEEN $1 AND $2 ORDER BY d.id`, span, scanDeliveryRow)
+	err = stream(e, deliveryColumns+`, d.interrupted, d.reopened, coalesce(l.attempt, 0)`+deliveryTables+` WHERE d.id BETWEEN $1 AND $2 ORDER BY d.id`, span, scanDeliveryRow)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // Import implements [ledger.Importer]. Deliveries stream through; of attempts as many
 // as imported at a time are held.
 func (l *Ledger) Import(ctx context.Context, rows iter.Seq2[ledger.Row, error]) error {
-	err := l.transact(ctx, pgx.TxOptions{}, func(t *tx) error {
+	return l.once(ctx, func(t *tx) error {
 		if err := errors.Join(t.patient(), t.empty()); err != nil {
 			return err
 		}
@@ -23,7 +23,6 @@ func (l *Ledger) Import(ctx context.Context, rows iter.Seq2[ledger.Row, error]) 
 		in := inflow{tx: t, next: next}
 		return in.run()
 	})
-	return explain(ctx, l.where, err)
 }
 
 // empty keeps others from writing and makes sure that nobody has.
@@ -152,8 +151,8 @@ func (in *inflow) deliveries() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	err = in.exec(`UPDATE updates SET planned = $2 WHERE n = $1`, in.upd, in.planned)
-	return more, errors.Join(err, in.pend(in.upd, in.incident, in.seq, in.pending))
+	in.pend(in.upd, in.incident, in.seq, in.pending)
+	return more, in.exec(`UPDATE updates SET planned = $2 WHERE n = $1`, in.upd, in.planned)
 }
 
 func (in *inflow) values(r ledger.DeliveryRow) ([]any, error) {
@@ -185,7 +184,7 @@ func (in *inflow) attempts() (more bool, err error) {
 				break
 			}
 			keys = append(keys, r.Delivery)
-			a.add(0, r.Attempt)
+			a.add(r.Attempt)
 			more = in.pull()
 		}
 		if len(keys) == 0 {
@@ -201,4 +200,16 @@ func (in *inflow) attempts() (more bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// attempts are attempts to put on record, one slice a column.
+type attempts struct {
+	numbers, started, ended []int64
+	faults, details         []string
+	interrupted             []bool
+}
+
+func (a *attempts) add(x ledger.Attempt) {
+	a.numbers, a.started, a.ended = append(a.numbers, int64(x.Number)), append(a.started, micros(x.Started)), append(a.ended, micros(x.Ended))
+	a.faults, a.details, a.interrupted = append(a.faults, string(x.Fault)), append(a.details, x.Detail), append(a.interrupted, x.Interrupted)
 }

@@ -11,10 +11,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"sitrep/ledger"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
+
+// schemaTable is where the versions are on record.
+const schemaTable = "sitrep_schema"
 
 // ErrNewer says that the tables were made by a newer version of the program.
 var ErrNewer = errors.New("the ledger was written by a newer version of sitrep")
@@ -38,11 +43,7 @@ func settleSchema(ctx context.Context, where string, pool *pgxpool.Pool) error {
 }
 
 func migrate(ctx context.Context, where string, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithTableName("sitrep_schema"))
+	p, err := provider(db)
 	if err != nil {
 		return err
 	}
@@ -51,11 +52,50 @@ func migrate(ctx context.Context, where string, db *sql.DB) error {
 		return err
 	}
 	if have > want {
-		return fmt.Errorf("%w: %s has schema %d, this one knows %d; use that version or a newer one, and see: sitrep version", ErrNewer, where, have, want)
+		return newer(where, have, want)
 	}
 	if have == want {
 		return nil
 	}
 	_, err = p.Up(ctx)
 	return err
+}
+
+func provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithTableName(schemaTable))
+}
+
+func newer(where string, have, want int64) error {
+	return fmt.Errorf("%w: %s has schema %d, this one knows %d; use that version or a newer one, and see: sitrep version", ErrNewer, where, have, want)
+}
+
+// checkSchema makes sure that the tables are those we know, and writes nothing.
+func checkSchema(ctx context.Context, where string, pool *pgxpool.Pool) error {
+	db := stdlib.OpenDBFromPool(pool)
+	defer func() { _ = db.Close() }() // the pool stays
+	p, err := provider(db)
+	if err != nil {
+		return err
+	}
+	all := p.ListSources()
+	want := all[len(all)-1].Version
+	var have int64
+	err = pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM `+schemaTable).Scan(&have)
+	if e := failure(err); e != nil && e.Code == undefinedTable {
+		return fmt.Errorf("%w in %s; the first command that writes makes it, or run: sitrep ledger migrate", ledger.ErrNone, where)
+	}
+	switch {
+	case err != nil:
+		return err
+	case have > want:
+		return newer(where, have, want)
+	case have < want:
+		return fmt.Errorf("%w: %s has schema %d, and this one needs %d; "+
+			"any command that writes brings it up to date, or run: sitrep ledger migrate", ledger.ErrOlder, where, have, want)
+	}
+	return nil
 }

@@ -17,7 +17,8 @@ func (l *Ledger) Pause(ctx context.Context, p ledger.Pause) error {
 			if err := t.exec(`DELETE FROM pauses WHERE channel = $1`, p.Channel); err != nil {
 				return err
 			}
-			return t.notify([]string{p.Channel})
+			t.notify(p.Channel)
+			return nil
 		}
 		return t.exec(`INSERT INTO pauses (channel, until, fault, detail, since) VALUES ($1,$2,$3,$4,$5)
 			ON CONFLICT (channel) DO UPDATE SET until = excluded.until, fault = excluded.fault, detail = excluded.detail, since = excluded.since`,
@@ -25,12 +26,7 @@ func (l *Ledger) Pause(ctx context.Context, p ledger.Pause) error {
 	})
 }
 
-const (
-	pauseColumns = `SELECT channel, until, fault, detail, since FROM pauses`
-
-	// pauseQuery finds a channel's pause if one is in force.
-	pauseQuery = pauseColumns + ` WHERE channel = $1 AND until > $2`
-)
+const pauseColumns = `SELECT channel, until, fault, detail, since FROM pauses`
 
 func scanPause(rows pgx.Rows) (*ledger.Pause, error) {
 	var p ledger.Pause

@@ -27,12 +27,12 @@ const (
 
 // session is what every connection is set to.
 //
-// A process that is stopped inside a transaction must not hold its locks for ever.
-// The statements are few, known, and to be answered from an index: the planner is not
+// A process that is stopped inside a transaction loses it, and its locks, well before
+// the leases of those who wait for them end. The statements are few, known, and to be answered from an index: the planner is not
 // to find otherwise because a table was empty when it looked.
 const session = `SET synchronous_commit = on;
-	SET lock_timeout = '15s';
-	SET idle_in_transaction_session_timeout = '15s';
+	SET lock_timeout = '10s';
+	SET idle_in_transaction_session_timeout = '4s';
 	SET default_transaction_isolation = 'read committed';
 	SET jit = off;
 	SET plan_cache_mode = force_generic_plan;
@@ -46,7 +46,9 @@ type Ledger struct {
 	pool  *pgxpool.Pool
 	where string // the server and database, for people; no secrets
 
-	once   sync.Once
+	reading bool // it was opened for reading only
+
+	closed sync.Once
 	ctx    context.Context // done when the ledger is closed
 	cancel context.CancelFunc
 	wakers sync.WaitGroup
@@ -67,20 +69,38 @@ var (
 // environment (PGPASSWORD and so on) and ~/.pgpass. The tables are made or brought up
 // to date if need be. ctx is for the opening only.
 func Open(ctx context.Context, dsn string) (*Ledger, error) {
+	return open(ctx, dsn, false)
+}
+
+// OpenReadOnly opens a ledger that is there already, for reading: what would write is
+// [ledger.ErrReadOnly], and the server sees to it as well, so a standby will do. The
+// tables must be of this version: nothing is made or brought up to date.
+func OpenReadOnly(ctx context.Context, dsn string) (*Ledger, error) {
+	return open(ctx, dsn, true)
+}
+
+func open(ctx context.Context, dsn string, reading bool) (*Ledger, error) {
 	c, err := configuration(dsn)
 	if err != nil {
 		return nil, err
+	}
+	if reading {
+		c.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 	}
 	where := place(c.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, explain(ctx, where, err)
 	}
-	if err := settleSchema(ctx, where, pool); err != nil {
+	settle := settleSchema
+	if reading {
+		settle = checkSchema
+	}
+	if err := settle(ctx, where, pool); err != nil {
 		pool.Close()
 		return nil, explain(ctx, where, err)
 	}
-	l := &Ledger{pool: pool, where: where, duties: duties{held: map[string]*pgx.Conn{}}}
+	l := &Ledger{pool: pool, where: where, reading: reading, duties: duties{held: map[string]*pgx.Conn{}}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
@@ -122,7 +142,7 @@ func place(c *pgx.ConnConfig) string {
 // Close waits for calls under way, gives every duty back and closes the connections.
 // Calls after it fail. Closing again does nothing.
 func (l *Ledger) Close() error {
-	l.once.Do(func() {
+	l.closed.Do(func() {
 		l.cancel()
 		l.wakers.Wait()
 		l.duties.close()

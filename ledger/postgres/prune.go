@@ -34,7 +34,29 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (ledger.Pruned, er
 			break
 		}
 	}
+	if err == nil {
+		err = l.pruneRosters(ctx, micros(before))
+	}
 	return total, err
+}
+
+// pruneRosters drops those that nobody has used since, and no update needs, each in a
+// transaction of its own.
+func (l *Ledger) pruneRosters(ctx context.Context, before int64) error {
+	for {
+		var n int64
+		err := l.write(ctx, func(t *tx) (err error) {
+			n, err = t.changed(`DELETE FROM rosters WHERE digest = (SELECT r.digest FROM rosters r WHERE r.used < $1
+				AND NOT EXISTS (SELECT 1 FROM expansions x WHERE x.roster = r.digest) LIMIT 1 FOR UPDATE SKIP LOCKED)`, before)
+			if e := failure(err); e != nil && e.Code == noSuchRow {
+				err = errAgain // an update came to need it at this moment
+			}
+			return err
+		})
+		if n == 0 || err != nil {
+			return err
+		}
+	}
 }
 
 const prunable = `status = 'resolved' AND updated < $1 AND NOT EXISTS (SELECT 1 FROM unfinished f WHERE f.incident = incidents.n)`

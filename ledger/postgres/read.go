@@ -76,8 +76,8 @@ func (l *Ledger) Incidents(ctx context.Context, q ledger.IncidentQuery) ([]ledge
 }
 
 const (
-	updateColumns = `SELECT u.n, u.incident, u.key, i.id, u.customer, u.seq, u.status, u.at, u.accepted, u.next, u.title, u.override, u.source, u.content`
-	updateTables  = ` FROM updates u JOIN incidents i ON i.n = u.incident`
+	updateColumns = `SELECT u.n, u.incident, u.key, i.id, u.customer, u.seq, u.status, u.at, u.accepted, u.next, u.title, u.override, u.source, u.content, coalesce(x.remaining, 0)`
+	updateTables  = ` FROM updates u JOIN incidents i ON i.n = u.incident LEFT JOIN expansions x ON x.upd = u.n`
 )
 
 // scanUpdate reads a row of updateColumns, and more after them.
@@ -87,7 +87,7 @@ func scanUpdate(rows pgx.Rows, n, incident *int64, more ...any) (ledger.Update, 
 	var content []byte
 	err := rows.Scan(append([]any{
 		n, incident, &u.Key, &u.Incident, &u.Customer, &u.Seq, &u.Status, &at, &accepted, &next,
-		&u.Title, &u.Override, &u.Source, &content,
+		&u.Title, &u.Override, &u.Source, &content, &u.Unwritten,
 	}, more...)...)
 	u.At, u.Accepted, u.Next, u.Content = instant(at), instant(accepted), instant(next), json.RawMessage(content)
 	return u, err

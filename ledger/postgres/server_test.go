@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -132,6 +133,47 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	open(t, address)
 }
 
+// TestOlderSchemaIsBroughtUpToDate has a ledger with something in it, whose change feed
+// triggers wrote.
+func TestOlderSchemaIsBroughtUpToDate(t *testing.T) {
+	s := pgtest.Shared(t)
+	address := pgtest.Database(t)
+	if err := postgres.MigrateTo(t.Context(), address, 100); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SQL(t, strings.TrimPrefix(u.Path, "/"), `INSERT INTO incidents (id, customer, severity, started, status, seq, updated, next) VALUES ('INC-1','abc','',1,'investigating',1,1,0);
+		INSERT INTO updates (key, incident, customer, severity, seq, status, at, accepted, next, title, override, source, planned, touched)
+			VALUES ('INC-1',1,'abc','',1,'investigating',1,1,0,'','','',1,1);
+		INSERT INTO renderings (upd, digest, format, subject, text, html) VALUES (1,'x','text','','text','');
+		INSERT INTO unfinished (upd, incident, seq, pending) VALUES (1,1,1,1);
+		INSERT INTO deliveries (id, incident, seq, rendering, accepted, due, expire, settled, outcome, channel, address, key, list, audience, name, locale, zone)
+			VALUES (1<<24,1,1,1,1,1,1,0,'','mail','a@abc.example','old','','','','','');
+		UPDATE deliveries SET attempts = 1, fault = 'unavailable'`)
+	l := open(t, address)
+	before, err := l.Changes(t.Context(), "", 10)
+	if err != nil || len(before) != 2 || before[0].Delivery != "" || before[1].Delivery != "old" {
+		t.Errorf("changes of before: %+v %v", before, err)
+	}
+	if _, err := l.Accept(t.Context(), small("INC-2")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := l.Claim(t.Context(), ledger.ClaimRequest{Channel: "mail", Owner: "me", Now: at, Until: at.Add(time.Minute), Limit: 9})
+	if err != nil || len(got.Claims) != 2 {
+		t.Fatalf("claimed %+v: %v", got, err)
+	}
+	if _, err := l.Settle(t.Context(), []ledger.Settlement{done(got.Claims[0]), done(got.Claims[1])}); err != nil {
+		t.Fatal(err)
+	}
+	after, err := l.Changes(t.Context(), before[1].Cursor, 10)
+	if err != nil || len(after) != 3 || after[1].Delivery != "old" {
+		t.Errorf("changes since: %+v %v", after, err)
+	}
+}
+
 func TestOpenedByManyAtOnce(t *testing.T) {
 	address := pgtest.Database(t)
 	var wg sync.WaitGroup
@@ -203,18 +245,6 @@ func TestServerStopsAndStarts(t *testing.T) {
 	expect(t, wakes, "mail")
 	if held, _, err := l.Hold(t.Context(), "remind"); !held || err != nil {
 		t.Errorf("the duty with the server back: %v, %v", held, err)
-	}
-}
-
-func expect(t *testing.T, wakes <-chan string, want string) {
-	t.Helper()
-	select {
-	case got := <-wakes:
-		if got != want {
-			t.Errorf("woken for %q, want %q", got, want)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatalf("not woken for %q", want)
 	}
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // supersede ends the incident's older deliveries that were tried, failed and wait,
-// where this update has one for the same recipient. A claim of one of them that is
-// under way is waited for; then its lease is seen.
+// where we have added one for the same recipient. A claim of one of them that is under
+// way is waited for; then its lease is seen.
 func (in *intake) supersede() error {
 	ids, err := in.ids(`SELECT o.id FROM deliveries o WHERE o.incident = $1 AND o.outcome = '' AND o.attempts > 0 AND o.seq < $2
 		ORDER BY o.id FOR UPDATE`, in.incident, in.seq)
@@ -22,15 +23,15 @@ func (in *intake) supersede() error {
 	}
 	return in.overtake(`o.id = ANY($3) AND o.outcome = '' AND o.attempts > 0 AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.id = o.id)
 		AND EXISTS (SELECT 1 FROM deliveries d WHERE d.incident = o.incident AND d.channel = o.channel
-			AND d.address = o.address AND d.seq = $4 AND d.outcome = '')`, ids, in.seq)
+			AND d.address = o.address AND d.seq = $4 AND d.id >= $5 AND d.outcome = '')`, ids, in.seq, in.id(0))
 }
 
-// late ends what a duplicate acceptance has just added for recipients who have a
-// newer update already.
-func (in *intake) late() error {
+// outdated ends what was just added to an update that had been whole, for recipients
+// who have a newer one already.
+func (in *intake) outdated() error {
 	return in.overtake(`o.id BETWEEN $3 AND $4 AND o.outcome = ''
 		AND EXISTS (SELECT 1 FROM deliveries d WHERE d.incident = o.incident AND d.channel = o.channel
-			AND d.address = o.address AND d.seq > o.seq AND d.outcome NOT IN ('suppressed', 'cancelled'))`, in.first, lastID(in.upd))
+			AND d.address = o.address AND d.seq > o.seq AND d.outcome NOT IN ('suppressed', 'cancelled'))`, in.id(0), lastID(in.upd))
 }
 
 // overtake supersedes the deliveries that a condition holds for. Why the last attempt
@@ -43,7 +44,7 @@ func (in *intake) overtake(condition string, args ...any) error {
 	var all []ended
 	err := in.each(`UPDATE deliveries o SET outcome = 'superseded', settled = $1, detail = CASE o.detail WHEN '' THEN $2 ELSE o.detail END
 		FROM updates u WHERE u.n = o.id >> 24 AND `+condition+` RETURNING o.id, o.key, o.channel, o.accepted, u.customer, u.severity`,
-		append([]any{in.at, overtaken}, args...), func(rows pgx.Rows) error {
+		append([]any{in.now, overtaken}, args...), func(rows pgx.Rows) error {
 			e := ended{Ended: ledger.Ended{Outcome: ledger.Superseded}}
 			var accepted int64
 			err := rows.Scan(&e.id, &e.Key, &e.Channel, &accepted, &e.Customer, &e.Severity)
@@ -58,9 +59,20 @@ func (in *intake) overtake(condition string, args ...any) error {
 	done := map[int64]int{}
 	for _, e := range all {
 		in.got.Superseded = append(in.got.Superseded, e.Ended)
+		in.feed.delivery(e.id, in.now)
 		done[e.id>>placeBits]++
 	}
-	return in.finish(done)
+	in.finish(done)
+	return nil
+}
+
+// finish keeps the count of pending deliveries of the updates concerned. Everybody who
+// settles something of them waits for that.
+func (t *tx) finish(done map[int64]int) {
+	for _, upd := range slices.Sorted(maps.Keys(done)) {
+		t.last.Queue(`UPDATE unfinished SET pending = pending - $2 WHERE upd = $1`, upd, done[upd])
+		t.last.Queue(`DELETE FROM unfinished WHERE upd = $1 AND pending = 0`, upd)
+	}
 }
 
 // Reopen implements [ledger.Intake].
@@ -103,6 +115,7 @@ func (t *tx) reopen(upd, incident int64, seq int, now, expire time.Time) (int, e
 		return 0, err
 	}
 	ids, err := t.ids(`SELECT d.id FROM deliveries d WHERE `+ended+`
+		AND NOT EXISTS (SELECT 1 FROM suppressions s WHERE s.channel = d.channel AND s.address IN (d.address, lower(d.address)) AND s.at > d.settled)
 		AND NOT EXISTS (SELECT 1 FROM deliveries n WHERE n.incident = d.incident AND n.channel = d.channel AND n.address = d.address AND n.seq > d.seq
 			AND (n.outcome IN ('delivered', 'unknown') OR EXISTS (SELECT 1 FROM leases l WHERE l.id = n.id)))`, first, last)
 	if err != nil || len(ids) == 0 {
@@ -113,18 +126,20 @@ func (t *tx) reopen(upd, incident int64, seq int, now, expire time.Time) (int, e
 		return 0, err
 	}
 	wake := map[string]bool{}
-	err = t.each(`UPDATE deliveries SET outcome = '', reopened = true, settled = 0, due = $2, expire = $3 WHERE id = ANY($1) RETURNING channel`,
+	err = t.each(`WITH again AS (UPDATE deliveries SET outcome = '', reopened = true, settled = 0, due = $2, expire = $3 WHERE id = ANY($1) RETURNING id, channel)
+		SELECT id, channel FROM again ORDER BY id`,
 		[]any{ids, micros(now), micros(expire)}, func(rows pgx.Rows) error {
+			var id int64
 			var channel string
-			err := rows.Scan(&channel)
+			err := rows.Scan(&id, &channel)
 			wake[channel] = true
+			t.feed.delivery(id, micros(now))
 			return err
 		})
 	if err != nil {
 		return 0, err
 	}
-	if err := t.pend(upd, incident, seq, len(ids)); err != nil {
-		return 0, err
-	}
-	return len(ids), t.notify(names(wake))
+	t.pend(upd, incident, seq, len(ids))
+	t.notify(slices.Collect(maps.Keys(wake))...)
+	return len(ids), nil
 }

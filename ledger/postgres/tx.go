@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,31 +21,88 @@ var errAgain = errors.New("another process recorded the same thing at the same m
 // write runs work in one durable transaction. Where it collided with another one
 // nothing of it has happened, so it is tried again; work must allow for that.
 func (l *Ledger) write(ctx context.Context, work func(*tx) error) error {
+	return l.again(ctx, func() error { return l.transact(ctx, "BEGIN", work) })
+}
+
+// once runs work like write, which may not be begun again.
+func (l *Ledger) once(ctx context.Context, work func(*tx) error) error {
+	if l.reading {
+		return cmp.Or(ctx.Err(), l.readOnly())
+	}
+	return explain(ctx, l.where, l.transact(ctx, "BEGIN", work))
+}
+
+// again makes a call that writes, and makes it again where nothing of it has happened.
+func (l *Ledger) again(ctx context.Context, call func() error) error {
+	if l.reading {
+		return cmp.Or(ctx.Err(), l.readOnly())
+	}
 	var err error
 	for range tries {
-		if err = l.transact(ctx, pgx.TxOptions{}, work); !collided(err) {
+		if err = call(); !collided(err) {
 			break
 		}
 	}
 	return explain(ctx, l.where, err)
 }
 
+func (l *Ledger) readOnly() error {
+	return fmt.Errorf("nothing was recorded in %s: %w", l.where, ledger.ErrReadOnly)
+}
+
+// collided reports whether an error says that nothing has happened and that the next
+// attempt may go better: somebody else was faster, or we were too slow and the server
+// has ended our transaction.
 func collided(err error) bool {
 	if errors.Is(err, errAgain) {
 		return true
 	}
 	e := failure(err)
-	return e != nil && (e.Code == serializationFail || e.Code == deadlockDetected)
+	return e != nil && (e.Code == serializationFail || e.Code == deadlockDetected || e.Code == idleInTransaction)
 }
 
-func (l *Ledger) transact(ctx context.Context, o pgx.TxOptions, work func(*tx) error) error {
-	return pgx.BeginTxFunc(ctx, l.pool, o, func(t pgx.Tx) error { return work(&tx{Tx: t, ctx: ctx}) })
+// transact runs work between begin and COMMIT.
+func (l *Ledger) transact(ctx context.Context, begin string, work func(*tx) error) error {
+	c, err := l.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release() // it ends a session that is still in a transaction
+	if _, err := c.Exec(ctx, begin); err != nil {
+		return err
+	}
+	t := &tx{Conn: c.Conn(), ctx: ctx}
+	if err = work(t); err == nil {
+		err = t.commit()
+	}
+	if err != nil {
+		undo(ctx, c.Conn())
+	}
+	return err
+}
+
+// undo ends a failed transaction. Where that fails too, the session ends.
+func undo(ctx context.Context, c *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, _ = c.Exec(ctx, "ROLLBACK") // see Release
 }
 
 // tx is a transaction under way.
 type tx struct {
-	pgx.Tx
+	*pgx.Conn
 	ctx context.Context
+
+	// last is sent with the COMMIT, in one go: what others wait for is locked so
+	// late that no pause of this process can make them wait.
+	last pgx.Batch
+	feed feed
+}
+
+func (t *tx) commit() error {
+	t.feed.queue(&t.last)
+	t.last.Queue("COMMIT")
+	return t.SendBatch(t.ctx, &t.last).Close()
 }
 
 func (t *tx) exec(query string, args ...any) error {
@@ -134,15 +193,10 @@ func storable(args []any) bool {
 	return true
 }
 
-// notify wakes whoever works these channels, when the transaction commits.
-func (t *tx) notify(channels []string) error {
-	if len(channels) == 0 {
-		return nil
+// notify wakes whoever works these channels, or everybody for "", when the transaction
+// commits. A name too long for a notification is found by polling.
+func (t *tx) notify(channels ...string) {
+	if len(channels) > 0 {
+		t.last.Queue(`SELECT pg_notify($1, c) FROM (SELECT DISTINCT c FROM unnest($2::text[]) AS x(c) WHERE octet_length(c) < 7900) AS y`, wakeup, channels)
 	}
-	// A name too long for a notification is found by polling.
-	err := t.exec(`SELECT pg_notify($1, c) FROM (SELECT DISTINCT c FROM unnest($2::text[]) AS x(c) WHERE octet_length(c) < 7900) AS y`, wakeup, channels)
-	if err != nil {
-		return fmt.Errorf("notify: %w", err)
-	}
-	return nil
 }

@@ -23,7 +23,8 @@ func (l *Ledger) Accept(ctx context.Context, a ledger.Acceptance) (ledger.Accept
 	var got ledger.Accepted
 	err := l.write(ctx, func(t *tx) error {
 		got = ledger.Accepted{}
-		in := intake{tx: t, a: a, at: micros(a.Update.Accepted), renderings: make([]int64, len(a.Renderings)), got: &got}
+		at := micros(a.Update.Accepted)
+		in := intake{tx: t, a: a, at: at, now: at, renderings: make([]int64, len(a.Renderings)), got: &got}
 		return in.run()
 	})
 	if err != nil {
@@ -32,12 +33,16 @@ func (l *Ledger) Accept(ctx context.Context, a ledger.Acceptance) (ledger.Accept
 	return got, nil
 }
 
-// intake is one acceptance on its way into the file.
+// intake is one acceptance, or one chunk of it, on its way into the file.
 type intake struct {
 	*tx
 	a   ledger.Acceptance
 	at  int64 // when it was accepted
+	now int64 // when this is written
 	got *ledger.Accepted
+
+	late      bool // the update was whole before, and newer ones may be on their way
+	cancelled bool
 
 	upd, incident int64
 	seq           int     // as recorded
@@ -50,6 +55,19 @@ func (in *intake) run() error {
 	if err := in.update(); err != nil {
 		return err
 	}
+	if err := in.deliveries(); err != nil {
+		return err
+	}
+	if in.got.Duplicate && in.got.Added > 0 {
+		if err := in.announce(in.upd, in.at); err != nil {
+			return err
+		}
+	}
+	return in.leave()
+}
+
+// deliveries adds those that are not there, and ends what they overtake.
+func (in *intake) deliveries() error {
 	for i := range in.a.Deliveries {
 		if i%256 == 0 && in.alive() != nil {
 			return in.alive()
@@ -64,8 +82,8 @@ func (in *intake) run() error {
 	if err := in.enclose(); err != nil {
 		return err
 	}
-	if in.got.Duplicate {
-		if err := in.late(); err != nil {
+	if in.late {
+		if err := in.outdated(); err != nil {
 			return err
 		}
 	}
@@ -91,15 +109,17 @@ func (in *intake) update() error {
 	}
 	in.got.Update = truncated(u)
 	in.seq = u.Seq
-	in.upd, err = r.LastInsertId()
-	return err
+	if in.upd, err = r.LastInsertId(); err != nil {
+		return err
+	}
+	return in.announce(in.upd, in.at)
 }
 
 func (in *intake) known() (bool, error) {
 	found := false
 	err := in.each(updateColumns+updateTables+` WHERE u.key = ?`, []any{in.a.Update.Key}, func(rows *sql.Rows) error {
 		u, err := scanUpdate(rows, &in.upd, &in.incident)
-		found, in.got.Update, in.got.Duplicate, in.seq = true, u, true, u.Seq
+		found, in.late, in.got.Update, in.got.Duplicate, in.seq = true, true, u, true, u.Seq
 		return err
 	})
 	return found, err
@@ -151,21 +171,24 @@ func (in *intake) delivery(p *ledger.Planned) error {
 }
 
 func (in *intake) insert(p *ledger.Planned, rendering int64) (sql.Result, error) {
-	outcome, settled := ledger.Pending, int64(0)
-	if p.Suppressed != "" {
-		outcome, settled = ledger.Suppressed, in.at
+	outcome, settled, detail := ledger.Pending, int64(0), ""
+	switch {
+	case p.Suppressed != "":
+		outcome, settled, detail = ledger.Suppressed, in.now, ledger.CleanText(p.Suppressed)
+	case in.cancelled:
+		outcome, settled, detail = ledger.Cancelled, in.now, calledBack
 	}
 	return in.exec(`INSERT INTO deliveries (upd, incident, seq, channel, address, key, rendering, accepted, due, expire,
 		outcome, settled, list, audience, name, locale, zone, detail)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
 		in.upd, in.incident, in.seq, p.Channel, p.To.Address, p.Key, rendering, in.at, in.at, micros(p.Expire),
-		string(outcome), settled, p.List, p.Audience, p.To.Name, p.To.Locale, p.To.Zone, ledger.CleanText(p.Suppressed))
+		string(outcome), settled, p.List, p.Audience, p.To.Name, p.To.Locale, p.To.Zone, detail)
 }
 
 // added keeps the account of what this acceptance has put in.
 func (in *intake) added(p *ledger.Planned, r sql.Result) error {
 	in.got.Added++
-	if p.Suppressed == "" {
+	if p.Suppressed == "" && !in.cancelled {
 		in.pending++
 	}
 	var err error
@@ -232,6 +255,7 @@ func (in *intake) enclose() error {
 
 // truncated is u as it will be read back.
 func truncated(u ledger.Update) ledger.Update {
+	u.Unwritten = 0
 	for _, t := range []*time.Time{&u.At, &u.Accepted, &u.Next} {
 		*t = instant(micros(*t))
 	}

@@ -38,7 +38,7 @@ func (l *Ledger) Backup(ctx context.Context, file string) error {
 
 // vacuum writes the ledger to an empty file.
 func (l *Ledger) vacuum(ctx context.Context, file string) error {
-	db, err := sql.Open("sqlite", dsn(l.path, []string{"busy_timeout(10000)"}))
+	db, err := sql.Open("sqlite", dsn(l.path, []string{"busy_timeout(10000)"}, l.flags()...))
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (l *Ledger) vacuum(ctx context.Context, file string) error {
 		return errors.Join(errClosed, db.Close())
 	}
 	_, err = db.ExecContext(ctx, "VACUUM INTO ?", file)
-	return errors.Join(explain(ctx, l.path, err), db.Close())
+	return errors.Join(explain(ctx, l.path, err), l.unchanged(), db.Close())
 }
 
 func (l *Ledger) isClosed() bool {

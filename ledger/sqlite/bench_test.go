@@ -19,6 +19,10 @@ func BenchmarkWork(b *testing.B) {
 	ledgertest.BenchmarkWork(b, ledgertest.Engine{Open: temporary}, newBare(b))
 }
 
+func BenchmarkSizes(b *testing.B) {
+	ledgertest.BenchmarkSizes(b, ledgertest.Engine{Open: temporary})
+}
+
 // bare is the yardstick: one table with the columns a delivery is accepted with,
 // the two indexes without which there is no queue (the key, and what is to be
 // done), the same driver and fsync, prepared statements, large transactions.

@@ -128,23 +128,31 @@ func (t *tx) cancel(update string, now int64, got *ledger.Cancellation) error {
 	if err := t.lapsed(upd, now); err != nil {
 		return err
 	}
+	rest := 0
+	if _, err := t.row(`SELECT 1, iif(cancelled, 0, remaining) FROM expansions WHERE upd = ?`, []any{upd}, []any{&rest, &got.Unwritten}); err != nil {
+		return err
+	}
+	if _, err := t.exec(`UPDATE expansions SET cancelled = 1 WHERE upd = ?`, upd); err != nil {
+		return err
+	}
 	err = t.each(`UPDATE deliveries SET settled = ?,
 			outcome = iif(interrupted OR fault = 'ambiguous', 'unknown', 'cancelled'),
 			detail = iif(interrupted OR fault = 'ambiguous', ?, ?)
 		WHERE id BETWEEN ? AND ? AND upd = ? AND outcome = '' AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.id = deliveries.id)
-		RETURNING key, channel, accepted, outcome`, []any{now, mayHave, calledBack, first, last, upd}, func(rows *sql.Rows) error {
+		RETURNING id, key, channel, accepted, outcome`, []any{now, mayHave, calledBack, first, last, upd}, func(rows *sql.Rows) error {
 		e := ledger.Ended{Customer: customer, Severity: severity}
-		var accepted int64
+		var id, accepted int64
 		var outcome string
-		err := rows.Scan(&e.Key, &e.Channel, &accepted, &outcome)
+		err := rows.Scan(&id, &e.Key, &e.Channel, &accepted, &outcome)
 		e.Accepted, e.Outcome = instant(accepted), ledger.Outcome(outcome)
 		got.Ended = append(got.Ended, e)
+		t.became(now, id)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	_, err = t.row(`UPDATE updates SET pending = pending - ? WHERE n = ? RETURNING pending`, []any{len(got.Ended), upd}, []any{&got.UnderWay})
+	_, err = t.row(`UPDATE updates SET pending = pending - ? WHERE n = ? RETURNING pending - ?`, []any{len(got.Ended), upd, rest}, []any{&got.UnderWay})
 	return err
 }
 

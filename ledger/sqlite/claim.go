@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,30 +13,28 @@ import (
 )
 
 // claimable lists a channel's deliveries that are neither leased nor behind an older
-// one of the same incident and recipient, the soonest due first.
+// one of the same incident and recipient, written or still to be written, the soonest
+// due first.
 //
 // Whether an older one is pending is asked only of updates that are not finished,
 // which is usually none.
 const claimable = `SELECT d.id, d.upd, d.key, d.due, d.attempts, d.interrupted, d.reopened, d.address, d.name, d.locale, d.zone,
-		d.rendering, d.fault, d.list, d.audience, d.seq, d.accepted, d.expire, i.id, u.key, u.customer, u.severity,
-		coalesce(l.attempt, 0), coalesce(l.since, 0),
+		d.rendering, d.fault, d.list, d.audience, d.seq, d.accepted, d.expire, coalesce(l.attempt, 0), coalesce(l.since, 0),
 		CASE WHEN d.seq = 1 THEN '' ELSE coalesce((SELECT o.thread FROM deliveries o WHERE o.incident = d.incident AND o.channel = d.channel
 			AND o.address = d.address AND o.seq < d.seq AND o.outcome = 'delivered' ORDER BY o.seq DESC LIMIT 1), '') END
 	FROM deliveries d INDEXED BY deliveries_pending
 	LEFT JOIN leases l ON l.id = d.id
-	CROSS JOIN updates u ON u.n = d.upd
-	CROSS JOIN incidents i ON i.n = d.incident
 	WHERE d.outcome = '' AND d.channel = ? AND (l.id IS NULL OR l.until <= ?)
 	AND NOT EXISTS (SELECT 1 FROM updates b INDEXED BY updates_unfinished
 		WHERE b.incident = d.incident AND b.seq < d.seq AND b.pending > 0
-		AND EXISTS (SELECT 1 FROM deliveries o WHERE o.incident = d.incident AND o.channel = d.channel
-			AND o.address = d.address AND o.seq = b.seq AND o.outcome = ''))`
+		AND (EXISTS (SELECT 1 FROM deliveries o WHERE o.incident = d.incident AND o.channel = d.channel
+			AND o.address = d.address AND o.seq = b.seq AND o.outcome = '') OR EXISTS (SELECT 1 FROM expansions x WHERE x.upd = b.n)))`
 
 // A bare "LIMIT ?" would have SQLite plan the query anew for each value bound.
 const (
 	soonest         = ` ORDER BY d.due, d.id LIMIT ? + 0`
 	claimAny        = claimable + soonest
-	claimOfIncident = claimable + ` AND i.id = ?` + soonest
+	claimOfIncident = claimable + ` AND d.incident = (SELECT n FROM incidents WHERE id = ?)` + soonest
 )
 
 // lost is what is on record of an attempt whose process ended.
@@ -80,6 +80,7 @@ func (t *tx) claim(r ledger.ClaimRequest) (ledger.Claimed, error) {
 	if err != nil {
 		return got, err
 	}
+	of := make([]int64, 0, len(all)) // the updates of the claims
 	for _, f := range all {
 		if len(got.Claims) >= r.Limit || f.due > now {
 			next = sooner(next, f.due)
@@ -89,15 +90,37 @@ func (t *tx) claim(r ledger.ClaimRequest) (ledger.Claimed, error) {
 			if err := t.interrupted(&f); err != nil {
 				return got, err
 			}
+			t.became(now, f.ID)
 		}
 		f.Attempt = f.attempts + 1
 		got.Claims = append(got.Claims, f.Claim)
+		of = append(of, f.upd)
 	}
 	if p != nil && next != 0 {
 		next = max(next, micros(p.Until))
 	}
 	got.Next = instant(next)
-	return got, t.lease(got.Claims, r)
+	return got, errors.Join(t.identify(got.Claims, of), t.lease(got.Claims, r))
+}
+
+// identify fills in what deliveries of an update share. Most claims are of one or two
+// updates, so it is read once for each of these rather than with every delivery.
+func (t *tx) identify(claims []ledger.Claim, of []int64) error {
+	known := map[int64]ledger.Claim{}
+	updates := slices.Compact(slices.Sorted(slices.Values(of)))
+	err := t.each(`SELECT u.n, i.id, u.key, u.customer, u.severity FROM json_each(?) j CROSS JOIN updates u ON u.n = j.value
+		CROSS JOIN incidents i ON i.n = u.incident`, []any{list(updates)}, func(rows *sql.Rows) error {
+		var n int64
+		var c ledger.Claim
+		err := rows.Scan(&n, &c.Incident, &c.Update, &c.Customer, &c.Severity)
+		known[n] = c
+		return err
+	})
+	for i := range claims {
+		c, k := &claims[i], known[of[i]]
+		c.Incident, c.Update, c.Customer, c.Severity = k.Incident, k.Update, k.Customer, k.Severity
+	}
+	return err
 }
 
 // claimables returns one more than asked for: when that one is due is worth knowing.
@@ -122,7 +145,7 @@ func scanFound(rows *sql.Rows) (found, error) {
 	var accepted, expire int64
 	var fault, thread string
 	err := rows.Scan(&f.ID, &f.upd, &f.Key, &f.due, &f.attempts, &f.Interrupted, &f.Reopened, &f.To.Address, &f.To.Name, &f.To.Locale, &f.To.Zone,
-		&f.Rendering, &fault, &f.List, &f.Audience, &f.Seq, &accepted, &expire, &f.Incident, &f.Update, &f.Customer, &f.Severity,
+		&f.Rendering, &fault, &f.List, &f.Audience, &f.Seq, &accepted, &expire,
 		&f.leaseN, &f.leased, &thread)
 	f.Ambiguous = channels.Fault(fault) == channels.Ambiguous
 	f.Thread = channels.Thread(thread)
@@ -158,7 +181,7 @@ func list(ids []int64) string {
 	return string(append(b, ']'))
 }
 
-// interrupted puts the attempt of a lease that has ended on record.
+// interrupted puts the attempt of a lease that has ended on record, but for the feed.
 func (t *tx) interrupted(f *found) error {
 	f.Interrupted, f.attempts = true, int(f.leaseN)
 	if _, err := t.exec(`UPDATE deliveries SET interrupted = 1, attempts = ? WHERE id = ?`, f.leaseN, f.ID); err != nil {

@@ -11,6 +11,7 @@
 //     what customers must not see. Rights that are there already stay as they are.
 //   - A file of a newer version is refused and left alone; an older one is brought
 //     up to date when it is opened. There is no way back.
+//   - A handle for reading only ([OpenReadOnly]) touches nothing.
 //   - Errors say what happened to which file and what to do. When a call fails,
 //     nothing of it was recorded.
 //
@@ -24,4 +25,10 @@
 // row and its indexes are written twice in a delivery's life: when it is accepted
 // and when it is settled. Settled deliveries leave the queue's index, so claims and
 // counts of what is pending do not grow slower with the years.
+//
+// An update that is not wholly written counts one pending delivery that does not exist.
+// So it is among the unfinished updates, which are all that a claim looks at to find
+// out whether a delivery has to wait, and an ordinary claim pays nothing for it.
+//
+// Every transaction writes its own part of the change feed, all of it at its end.
 package sqlite

@@ -34,6 +34,9 @@ func (l *Ledger) Hold(ctx context.Context, name string) (bool, func(), error) {
 	if l.duties.closed() {
 		return false, nothing, errClosed
 	}
+	if l.readOnly {
+		return false, nothing, l.refuse()
+	}
 	d := l.duties.held[name]
 	if d != nil && !d.ours() {
 		l.duties.drop(name, d)

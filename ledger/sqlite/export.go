@@ -29,7 +29,7 @@ func (l *Ledger) Export(ctx context.Context, now time.Time) iter.Seq2[ledger.Row
 			}
 			return errEnough
 		}}
-		if err := e.run(l.read, micros(now)); err != nil && !errors.Is(err, errEnough) {
+		if err := errors.Join(e.run(l.read, micros(now)), l.unchanged()); err != nil && !errors.Is(err, errEnough) {
 			yield(nil, explain(ctx, l.path, err))
 		}
 	}
@@ -87,7 +87,15 @@ func (e *export) atRest(now int64) error {
 	n := 0
 	err := e.each(`SELECT count(*) FROM leases WHERE until > ?`, []any{now}, func(rows *sql.Rows) error { return rows.Scan(&n) })
 	if err == nil && n > 0 {
-		err = fmt.Errorf("%w (%d of them): stop every sitrep that uses it, and try again; after a crash they end by themselves within seconds",
+		err = fmt.Errorf("%w (%d attempts): stop every sitrep that uses it, and try again; after a crash they end by themselves within seconds",
+			ledger.ErrUnderWay, n)
+	}
+	if err != nil {
+		return err
+	}
+	err = e.each(`SELECT count(*) FROM expansions`, nil, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%w (%d updates with recipients that have no delivery on record yet): let sitrep finish that (sitrep send --resume), stop it, and try again",
 			ledger.ErrUnderWay, n)
 	}
 	return err

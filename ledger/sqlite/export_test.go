@@ -2,8 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
 	"strconv"
 	"time"
+
+	"github.com/pressly/goose/v3"
 
 	"sitrep/ledger"
 )
@@ -17,6 +22,25 @@ func (l *Ledger) Roomy(ctx context.Context) error { return l.pages(ctx, 1<<30) }
 func (l *Ledger) pages(ctx context.Context, most int) error {
 	var n int64
 	return l.conn.QueryRowContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(most)).Scan(&n)
+}
+
+// MigrateTo brings a file to an older schema than today's.
+func MigrateTo(ctx context.Context, path string, version int64) (err error) {
+	db, err := sql.Open("sqlite", dsn(path, writePragmas()))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithTableName("sitrep_schema"))
+	if err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, version)
+	return err
 }
 
 // Occupy takes the writer's turn until release is called.

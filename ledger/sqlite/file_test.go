@@ -155,6 +155,37 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	open(t, path)
 }
 
+// TestOlderSchemaIsBroughtUpToDate opens a file whose feed was written by triggers.
+func TestOlderSchemaIsBroughtUpToDate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	if err := sqlite.MigrateTo(t.Context(), path, 100); err != nil {
+		t.Fatal(err)
+	}
+	db := raw(t, path)
+	do(t, db, `INSERT INTO incidents VALUES (1, 'INC-1', 'abc', '', 1, 'investigating', 1, 1, 0)`)
+	do(t, db, `INSERT INTO updates (n, key, incident, customer, severity, seq, status, at, accepted, next, first, last, touched, pending, title, override, source)
+		VALUES (1, 'key-1', 1, 'abc', '', 1, 'investigating', 1, 1, 0, 1, 1, 1, 1, 't', '', 's')`)
+	do(t, db, `INSERT INTO renderings VALUES (1, 1, x'00', 'text', '', 't', '', NULL)`)
+	do(t, db, `INSERT INTO deliveries (upd, incident, seq, channel, address, key, rendering, accepted, due, expire, outcome, settled, list, audience, name, locale, zone)
+		VALUES (1, 1, 1, 'mail', 'a', 'd', 1, 1, 1, 1, '', 0, 'l', 'customer', '', '', '')`)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l := open(t, path)
+	got, err := l.Claim(t.Context(), ledger.ClaimRequest{Channel: "mail", Owner: "me", Now: at, Until: at.Add(time.Minute), Limit: 5})
+	if err != nil || len(got.Claims) != 1 {
+		t.Fatalf("claimed %+v (%v)", got, err)
+	}
+	done := ledger.Settlement{ID: got.Claims[0].ID, Owner: "me", Attempt: 1, Outcome: ledger.Delivered, Ended: at}
+	if _, err := l.Settle(t.Context(), []ledger.Settlement{done}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := l.Changes(t.Context(), "", 10)
+	if err != nil || len(all) != 2 || all[0].Update != "key-1" || all[1].Outcome != ledger.Delivered {
+		t.Errorf("the feed is %+v (%v)", all, err)
+	}
+}
+
 func TestOpenedByManyAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	var wg sync.WaitGroup

@@ -40,8 +40,11 @@ func TestMain(m *testing.M) {
 // output after each call that succeeded. Every round is an hour after the one
 // before, so that the leases of the killed are over.
 func child(path, round string) error {
-	if round == dutyRound {
+	switch round {
+	case dutyRound:
 		return holdForEver(path)
+	case limitRound:
+		return growAgainstALimit(path)
 	}
 	n, err := strconv.Atoi(round)
 	if err != nil {
@@ -59,6 +62,9 @@ func child(path, round string) error {
 			return err
 		}
 		fmt.Printf("accepted|%s|%d\n", a.Update.Key, len(a.Deliveries))
+		if err := crowd(l, fmt.Sprintf("CROWD-%d-%d", n, i), now); err != nil {
+			return err
+		}
 		if err := turn(l, round, now); err != nil {
 			return err
 		}
@@ -94,7 +100,7 @@ func TestKill(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	said := &account{accepted: map[string]int{}, settled: map[string]settled{}}
+	said := &account{accepted: map[string]int{}, written: map[string]int{}, settled: map[string]settled{}}
 	const rounds = 8
 	for round := range rounds {
 		killOne(t, path, round, 1+random.IntN(400), said)
@@ -144,6 +150,7 @@ func killOne(t *testing.T, path string, round, lines int, said *account) {
 // account is what the children said had happened.
 type account struct {
 	accepted map[string]int
+	written  map[string]int // the least that there is of a crowd
 	settled  map[string]settled
 }
 
@@ -156,6 +163,8 @@ func (a *account) hear(t *testing.T, line string) {
 	t.Helper()
 	f := strings.Split(line, "|")
 	switch {
+	case f[0] == "written" && len(f) == 3:
+		a.written[f[1]], _ = strconv.Atoi(f[2])
 	case f[0] == "accepted" && len(f) == 3:
 		a.accepted[f[1]], _ = strconv.Atoi(f[2])
 	case f[0] == "settled" && len(f) == 5 && f[4] == "true":
@@ -187,6 +196,7 @@ func (a *account) compare(t *testing.T, path string) {
 			t.Errorf("%d deliveries of the accepted update %s are there, want %d", there[key], key, n)
 		}
 	}
+	compareCrowds(t, l, a.written, there)
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
@@ -197,13 +207,15 @@ func inspect(t testing.TB, path string) {
 	t.Helper()
 	db := raw(t, path)
 	for query, want := range map[string]string{
-		"PRAGMA integrity_check":                        "ok",
-		"SELECT count(*) FROM pragma_foreign_key_check": "0",
-		"SELECT count(*) FROM updates u WHERE pending <> (SELECT count(*) FROM deliveries d WHERE d.upd = u.n AND d.outcome = '')":            "0",
-		"SELECT count(*) FROM deliveries WHERE upd NOT IN (SELECT n FROM updates) OR rendering NOT IN (SELECT id FROM renderings)":            "0",
-		"SELECT count(*) FROM updates u WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.upd = u.n AND d.id NOT BETWEEN u.first AND u.last)":  "0",
-		"SELECT count(*) FROM leases WHERE id NOT IN (SELECT id FROM deliveries WHERE outcome = '')":                                          "0",
-		"SELECT count(*) FROM deliveries d WHERE attempts > 0 AND outcome = '' AND NOT EXISTS (SELECT 1 FROM attempts WHERE delivery = d.id)": "0",
+		"PRAGMA integrity_check":                                    "ok",
+		"SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'": "0",
+		"SELECT count(*) FROM pragma_foreign_key_check":             "0",
+		"SELECT count(*) FROM updates u WHERE pending <> (SELECT count(*) FROM deliveries d WHERE d.upd = u.n AND d.outcome = '') + (SELECT count(*) FROM expansions x WHERE x.upd = u.n)": "0",
+		"SELECT count(*) FROM expansions x WHERE (SELECT count(*) FROM roster_chunks c WHERE c.digest = x.roster) <> chunks OR chunk >= chunks OR remaining < 0":                           "0",
+		"SELECT count(*) FROM deliveries WHERE upd NOT IN (SELECT n FROM updates) OR rendering NOT IN (SELECT id FROM renderings)":                                                         "0",
+		"SELECT count(*) FROM updates u WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.upd = u.n AND d.id NOT BETWEEN u.first AND u.last)":                                               "0",
+		"SELECT count(*) FROM leases WHERE id NOT IN (SELECT id FROM deliveries WHERE outcome = '')":                                                                                       "0",
+		"SELECT count(*) FROM deliveries d WHERE attempts > 0 AND outcome = '' AND NOT EXISTS (SELECT 1 FROM attempts WHERE delivery = d.id)":                                              "0",
 	} {
 		var got string
 		if err := db.QueryRow(query).Scan(&got); err != nil || got != want {
@@ -220,6 +232,9 @@ func inspect(t testing.TB, path string) {
 func finishAll(t *testing.T, path string, round int) {
 	t.Helper()
 	l := open(t, path)
+	if err := writeAll(l, at, io.Discard); err != nil {
+		t.Fatal(err)
+	}
 	leased := map[string]bool{}
 	for d, err := range l.Deliveries(t.Context(), ledger.DeliveryQuery{}) {
 		if err != nil {

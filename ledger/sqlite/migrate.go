@@ -47,7 +47,7 @@ func migrate(ctx context.Context, path string, p *goose.Provider) (more bool, er
 		return isBusy(err), err
 	}
 	if have > want {
-		return false, fmt.Errorf("%w: %s has schema %d, this one knows %d; use that version or a newer one, and see: sitrep version", ErrNewer, path, have, want)
+		return false, tooNew(path, int(have), int(want))
 	}
 	if have == want {
 		return false, nil
@@ -57,6 +57,10 @@ func migrate(ctx context.Context, path string, p *goose.Provider) (more bool, er
 		return isBusy(err) || (again == nil && now > have), err
 	}
 	return false, nil
+}
+
+func tooNew(path string, have, want int) error {
+	return fmt.Errorf("%w: %s has schema %d, this one knows %d; use that version or a newer one, and see: sitrep version", ErrNewer, path, have, want)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -40,7 +40,35 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (ledger.Pruned, er
 			break
 		}
 	}
+	if err == nil {
+		err = l.pruneRosters(ctx, micros(before))
+	}
 	return total, err
+}
+
+// pruneRosters drops those that nobody has used since, and no update needs, each in a
+// transaction of its own.
+func (l *Ledger) pruneRosters(ctx context.Context, before int64) error {
+	const idle = ` FROM rosters WHERE used < ? AND NOT EXISTS (SELECT 1 FROM expansions x WHERE x.roster = rosters.digest)`
+	for more := true; more; {
+		err := l.write(ctx, func(t *tx) error {
+			var digest string
+			var err error
+			more, err = t.row(`SELECT digest`+idle+` LIMIT 1`, []any{before}, []any{&digest})
+			if !more || err != nil {
+				return err
+			}
+			if _, err := t.exec(`DELETE FROM roster_chunks WHERE digest = ?`, digest); err != nil {
+				return err
+			}
+			_, err = t.exec(`DELETE FROM rosters WHERE digest = ?`, digest)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func add(to *ledger.Pruned, p ledger.Pruned) {

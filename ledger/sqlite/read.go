@@ -17,7 +17,7 @@ func (l *Ledger) query(ctx context.Context, query string, args []any, use func(*
 	if err != nil {
 		return explain(ctx, l.path, err)
 	}
-	return explain(ctx, l.path, drain(rows, use))
+	return explain(ctx, l.path, errors.Join(drain(rows, use), l.unchanged()))
 }
 
 // filter builds a WHERE clause out of what a query asks for.
@@ -76,8 +76,9 @@ func (l *Ledger) Incidents(ctx context.Context, q ledger.IncidentQuery) ([]ledge
 }
 
 const (
-	updateColumns = `SELECT u.n, u.incident, u.key, i.id, u.customer, u.seq, u.status, u.at, u.accepted, u.next, u.title, u.override, u.source, u.content`
-	updateTables  = ` FROM updates u JOIN incidents i ON i.n = u.incident`
+	updateColumns = `SELECT u.n, u.incident, u.key, i.id, u.customer, u.seq, u.status, u.at, u.accepted, u.next, u.title, u.override, u.source, u.content,
+		coalesce(x.remaining, 0)`
+	updateTables = ` FROM updates u JOIN incidents i ON i.n = u.incident LEFT JOIN expansions x ON x.upd = u.n`
 )
 
 // scanUpdate reads a row of updateColumns, and more after them.
@@ -87,7 +88,7 @@ func scanUpdate(rows *sql.Rows, n, incident *int64, more ...any) (ledger.Update,
 	var content []byte
 	err := rows.Scan(append([]any{
 		n, incident, &u.Key, &u.Incident, &u.Customer, &u.Seq, &u.Status, &at, &accepted, &next,
-		&u.Title, &u.Override, &u.Source, &content,
+		&u.Title, &u.Override, &u.Source, &content, &u.Unwritten,
 	}, more...)...)
 	u.At, u.Accepted, u.Next, u.Content = instant(at), instant(accepted), instant(next), json.RawMessage(content)
 	return u, err
@@ -158,7 +159,11 @@ func (l *Ledger) Attempts(ctx context.Context, delivery string) ([]ledger.Attemp
 // one reads a single row into dest, or is ErrNotFound.
 func (l *Ledger) one(ctx context.Context, query string, args, dest []any) error {
 	err := l.read.QueryRowContext(ctx, query, args...).Scan(dest...)
-	if errors.Is(err, sql.ErrNoRows) {
+	none := errors.Is(err, sql.ErrNoRows)
+	if none {
+		err = nil
+	}
+	if err = errors.Join(err, l.unchanged()); none && err == nil {
 		return ledger.ErrNotFound
 	}
 	return explain(ctx, l.path, err)

@@ -58,6 +58,9 @@ func (t *tx) settleAll(all []ledger.Settlement) ([]ledger.Verdict, error) {
 		if outcome != ledger.Pending {
 			done[l.upd]++
 		}
+		if outcome != ledger.Pending || !s.Untried {
+			t.became(micros(s.Ended), s.ID)
+		}
 		verdicts[i] = ledger.Verdict{Applied: true, Outcome: outcome}
 	}
 	return verdicts, errors.Join(t.release(ids), t.finish(done))
@@ -127,19 +130,26 @@ func (t *tx) record(s ledger.Settlement) error {
 	if s.Untried {
 		attempts--
 	}
+	if s.Outcome == ledger.Delivered && s.Attempt == 1 && !s.Untried && s.Detail+s.Receipt.Permalink+string(s.Receipt.Thread) == "" {
+		// Most are like this: what is not set cannot be there. Values to bind are
+		// a good part of what a statement costs.
+		_, err := t.exec(`UPDATE deliveries SET outcome = 'delivered', attempts = 1, settled = ?, remote = ? WHERE id = ?`,
+			micros(s.Ended), s.Receipt.RemoteID, s.ID)
+		return err
+	}
 	if s.Outcome == ledger.Delivered {
-		_, err := t.exec(`UPDATE deliveries SET outcome = 'delivered', attempts = ?, settled = ?, remote = ?, permalink = ?, thread = ?,
-			detail = iif(? = '', detail, ?) WHERE id = ?`,
-			attempts, micros(s.Ended), s.Receipt.RemoteID, s.Receipt.Permalink, string(s.Receipt.Thread), s.Detail, s.Detail, s.ID)
+		_, err := t.exec(`UPDATE deliveries SET outcome = 'delivered', attempts = ?1, settled = ?2, remote = ?3, permalink = ?4, thread = ?5,
+			detail = iif(?6 = '', detail, ?6) WHERE id = ?7`,
+			attempts, micros(s.Ended), s.Receipt.RemoteID, s.Receipt.Permalink, string(s.Receipt.Thread), s.Detail, s.ID)
 		return err
 	}
 	if s.Outcome == ledger.Pending {
 		return t.again(s, attempts)
 	}
-	_, err := t.exec(`UPDATE deliveries SET outcome = ?, attempts = ?, settled = ?, remote = ?, permalink = ?, thread = ?,
-		fault = iif(? = '', fault, ?), detail = iif(? = '', detail, ?) WHERE id = ?`,
+	_, err := t.exec(`UPDATE deliveries SET outcome = ?1, attempts = ?2, settled = ?3, remote = ?4, permalink = ?5, thread = ?6,
+		fault = iif(?7 = '', fault, ?7), detail = iif(?8 = '', detail, ?8) WHERE id = ?9`,
 		string(s.Outcome), attempts, micros(s.Ended), s.Receipt.RemoteID, s.Receipt.Permalink, string(s.Receipt.Thread),
-		string(s.Fault), string(s.Fault), s.Detail, s.Detail, s.ID)
+		string(s.Fault), s.Detail, s.ID)
 	return err
 }
 

@@ -35,6 +35,7 @@ type Ledger struct {
 	read   *sql.DB
 	once   sync.Once
 	duties duties
+	still  os.FileInfo // set if the file may not change while it is read; as it was then
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -86,13 +87,17 @@ func makeFile(path string) error {
 }
 
 // dsn is the driver's name for the file: a URI, so that no character in a path has a
-// meaning.
-func dsn(path string, pragmas []string) string {
+// meaning. flags are parameters of SQLite's, "mode=ro".
+func dsn(path string, pragmas []string, flags ...string) string {
 	p := filepath.ToSlash(path)
 	if !strings.HasPrefix(p, "/") {
 		p = "/" + p
 	}
 	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	for _, f := range flags {
+		name, value, _ := strings.Cut(f, "=")
+		q.Set(name, value)
+	}
 	return (&url.URL{Scheme: "file", Path: p, RawQuery: q.Encode()}).String()
 }
 

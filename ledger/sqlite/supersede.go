@@ -18,9 +18,9 @@ func (in *intake) supersede() error {
 			AND d.address = o.address AND d.seq = ? AND d.outcome = '')`, in.incident, in.seq, in.seq)
 }
 
-// late ends what a duplicate acceptance has just added for recipients who have a
-// newer update already.
-func (in *intake) late() error {
+// outdated ends what was just added to an update that had been whole, for recipients
+// who have a newer one already.
+func (in *intake) outdated() error {
 	return in.overtake(`SELECT o.id FROM deliveries o WHERE o.id BETWEEN ? AND ? AND o.outcome = ''
 		AND EXISTS (SELECT 1 FROM deliveries d WHERE d.incident = o.incident AND d.channel = o.channel
 			AND d.address = o.address AND d.seq > o.seq AND d.outcome NOT IN ('suppressed', 'cancelled'))`, in.first, in.last)
@@ -37,26 +37,36 @@ func (in *intake) overtake(query string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := in.end(id); err != nil {
-			return err
-		}
+	if len(ids) == 0 {
+		return nil
 	}
-	return nil
+	return in.end(ids)
 }
 
-// end supersedes one delivery. Why its last attempt failed stays on record.
-func (in *intake) end(id int64) error {
-	e := ledger.Ended{Outcome: ledger.Superseded}
-	var upd, accepted int64
-	_, err := in.row(`UPDATE deliveries SET outcome = 'superseded', settled = ?, detail = iif(detail = '', ?, detail) WHERE id = ?
-		RETURNING key, channel, upd, accepted`, []any{in.at, overtaken, id}, []any{&e.Key, &e.Channel, &upd, &accepted})
-	if err != nil {
+// end supersedes deliveries. Why their last attempts failed stays on record.
+func (in *intake) end(ids []int64) error {
+	of := map[int64][]int{} // by update: which of got.Superseded are its
+	err := in.each(`UPDATE deliveries SET outcome = 'superseded', settled = ?, detail = iif(detail = '', ?, detail)
+		WHERE id IN (SELECT value FROM json_each(?)) RETURNING id, upd, key, channel, accepted`, []any{in.now, overtaken, list(ids)}, func(rows *sql.Rows) error {
+		e := ledger.Ended{Outcome: ledger.Superseded}
+		var id, upd, accepted int64
+		err := rows.Scan(&id, &upd, &e.Key, &e.Channel, &accepted)
+		e.Accepted = instant(accepted)
+		of[upd] = append(of[upd], len(in.got.Superseded))
+		in.got.Superseded = append(in.got.Superseded, e)
+		in.became(in.now, id)
 		return err
+	})
+	for upd, all := range of {
+		var customer, severity string
+		if err == nil {
+			_, err = in.row(`UPDATE updates SET pending = pending - ? WHERE n = ? RETURNING customer, severity`,
+				[]any{len(all), upd}, []any{&customer, &severity})
+		}
+		for _, i := range all {
+			in.got.Superseded[i].Customer, in.got.Superseded[i].Severity = customer, severity
+		}
 	}
-	e.Accepted = instant(accepted)
-	_, err = in.row(`UPDATE updates SET pending = pending - 1 WHERE n = ? RETURNING customer, severity`, []any{upd}, []any{&e.Customer, &e.Severity})
-	in.got.Superseded = append(in.got.Superseded, e)
 	return err
 }
 
@@ -83,6 +93,8 @@ func (l *Ledger) Reopen(ctx context.Context, update string, now, expire time.Tim
 
 func (t *tx) reopen(upd, first, last int64, now, expire time.Time) (int64, error) {
 	const which = ` WHERE id BETWEEN ? AND ? AND upd = ? AND outcome IN ('failed', 'bounced', 'expired', 'unknown')
+		AND NOT EXISTS (SELECT 1 FROM suppressions s WHERE s.channel = deliveries.channel
+			AND s.address IN (deliveries.address, lower(deliveries.address)) AND s.at > deliveries.settled)
 		AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.incident = deliveries.incident AND d.channel = deliveries.channel
 			AND d.address = deliveries.address AND d.seq > deliveries.seq
 			AND (d.outcome IN ('delivered', 'unknown') OR EXISTS (SELECT 1 FROM leases l WHERE l.id = d.id)))`
@@ -90,8 +102,15 @@ func (t *tx) reopen(upd, first, last int64, now, expire time.Time) (int64, error
 	if err != nil {
 		return 0, err
 	}
-	n, err := t.changed(`UPDATE deliveries SET outcome = '', reopened = 1, settled = 0, due = ?, expire = ?`+which,
-		micros(now), micros(expire), first, last, upd)
+	var n int64
+	err = t.each(`UPDATE deliveries SET outcome = '', reopened = 1, settled = 0, due = ?, expire = ?`+which+` RETURNING id`,
+		[]any{micros(now), micros(expire), first, last, upd}, func(rows *sql.Rows) error {
+			var id int64
+			err := rows.Scan(&id)
+			n++
+			t.became(micros(now), id)
+			return err
+		})
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"sitrep/ledger"
 )
 
 // writer is the one connection that writes.
@@ -18,6 +20,8 @@ type writer struct {
 	turn  chan struct{} // holds a token while somebody writes; the runtime queues in order
 	stmts map[string]*sql.Stmt
 	gone  bool
+
+	readOnly bool // then there is no connection
 }
 
 var errClosed = errors.New("the ledger is closed")
@@ -43,6 +47,9 @@ func openWriter(ctx context.Context, path string) (*writer, error) {
 }
 
 func (w *writer) close() error {
+	if w.readOnly {
+		return nil
+	}
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
 	w.gone = true
@@ -56,6 +63,9 @@ func (w *writer) close() error {
 // write runs work in one durable transaction. It waits for its turn as long as ctx
 // lasts; once work has begun it is committed or rolled back whole.
 func (w *writer) write(ctx context.Context, work func(*tx) error) error {
+	if w.readOnly {
+		return w.refuse()
+	}
 	select {
 	case w.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -69,6 +79,11 @@ func (w *writer) write(ctx context.Context, work func(*tx) error) error {
 		return errMoved(w.path)
 	}
 	return explain(ctx, w.path, w.transact(ctx, work))
+}
+
+// refuse says that nothing is written here.
+func (w *writer) refuse() error {
+	return fmt.Errorf("nothing was recorded in %s: %w", w.path, ledger.ErrReadOnly)
 }
 
 func (w *writer) transact(ctx context.Context, work func(*tx) error) (err error) {
@@ -85,6 +100,9 @@ func (w *writer) transact(ctx context.Context, work func(*tx) error) (err error)
 		}
 	}()
 	if err := work(t); err != nil {
+		return err
+	}
+	if err := t.publish(); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -117,6 +135,9 @@ func (w *writer) begin(ctx context.Context, t *tx) error {
 type tx struct {
 	w   *writer
 	ctx context.Context
+
+	feed []int64 // deliveries that have changed, for publish
+	fed  int64
 }
 
 // alive is the caller's context error, if any.
