@@ -93,7 +93,11 @@ type Field struct {
 // PageUpdate is the payload of [FormatPage]: one update as the built-in status page
 // shows and keeps it. HTML in it is already safe to put into a page as it is.
 type PageUpdate struct {
-	Incident string `json:"incident"` // opaque and stable for the incident; shows nothing
+	// Incident is stable for the incident and does not spell its id. It is a plain
+	// hash, so whoever can guess an id can try it: it groups the updates of a page and
+	// is never shown. What readers see of it in links is keyed with the page's token.
+	Incident string `json:"incident"`
+
 	Seq      int    `json:"seq"`
 	Audience string `json:"audience"` // internal, customer or public
 	Title    string `json:"title"`    // names nobody whom the audience may not know

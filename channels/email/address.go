@@ -89,7 +89,7 @@ func checkLocal(s string) error {
 
 func checkQuoted(s string) error {
 	bad := errors.New("the quotes in the part before the @ are not right")
-	if len(s) < 2 || s[len(s)-1] != '"' {
+	if len(s) < 3 || s[len(s)-1] != '"' { // an empty one is nobody's, and not everybody reads it
 		return bad
 	}
 	for inner := s[1 : len(s)-1]; inner != ""; inner = inner[1:] {

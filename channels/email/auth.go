@@ -93,43 +93,45 @@ func (r Relay) checkAuth(auth string, oauth bool) (errs []error) {
 // authError is a log-in that was not even tried.
 type authError struct{ err error }
 
+// Error says why not, without a credential.
 func (e *authError) Error() string { return e.err.Error() }
+
+// Unwrap keeps the cause for errors.Is, such as the end of a context.
 func (e *authError) Unwrap() error { return e.err }
 
 // errStaleToken is a log-in refused with a token that was kept from an earlier time.
 var errStaleToken = errors.New("the access token is not good any more")
 
-// login logs in, if there are credentials.
-func (r *relay) login(ctx context.Context, client *smtp.Client) error {
+// login logs in, if there are credentials, and says by what.
+func (r *relay) login(ctx context.Context, client *smtp.Client) (name string, err error) {
 	c := r.credentials
 	if c.username == "" {
-		return nil
+		return "", nil
 	}
-	name, err := c.choose(client)
-	if err != nil {
-		return &authError{err}
+	if name, err = c.choose(client); err != nil {
+		return "", &authError{err}
 	}
 	pass, kept := c.password.Reveal(), false
 	if isOAuth(name) {
 		if pass, kept, err = c.accessToken(ctx); err != nil {
-			return &authError{err}
+			return name, &authError{err}
 		}
 	}
 	mechanism, err := c.mechanism(name, pass, r.endpoint)
 	if err != nil {
-		return &authError{err}
+		return name, &authError{err}
 	}
 	err = client.Auth(mechanism)
 	if answer, answered := replyOf(err); answered && answer.code/100 == 5 && c.command != nil {
 		c.command.forget(pass)
 		if kept {
-			return fmt.Errorf("%w: %w", errStaleToken, err)
+			return name, fmt.Errorf("%w: %w", errStaleToken, err)
 		}
 	}
 	if proof, ok := mechanism.(*scramClient); ok && err == nil && !proof.talk.Valid() {
-		return &authError{errSCRAM}
+		return name, &authError{errSCRAM}
 	}
-	return err
+	return name, err
 }
 
 // choose is the best way to log in that the relay offers, or what it offers instead.
@@ -182,8 +184,11 @@ type loginClient struct {
 	named, done        bool
 }
 
+// Start sends the user name along with the command, which saves a question.
 func (c *loginClient) Start() (string, []byte, error) { return "LOGIN", []byte(c.username), nil }
 
+// Next answers with the user name if it is asked for first, then once with the password,
+// and never again: a relay that goes on asking gets nothing more.
 func (c *loginClient) Next(challenge []byte) ([]byte, error) {
 	switch {
 	case c.done:
@@ -203,6 +208,7 @@ type bearerClient struct {
 	initial []byte
 }
 
+// Start is the whole log-in.
 func (c *bearerClient) Start() (string, []byte, error) { return c.name, c.initial, nil }
 
 // Next answers the announcement of a failure: with an empty line for XOAUTH2, with the

@@ -3,10 +3,7 @@ package email_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +14,7 @@ import (
 
 	"sitrep/channels"
 	"sitrep/channels/email"
+	"sitrep/internal/smtprig"
 )
 
 const benchSessions = 8
@@ -42,24 +40,24 @@ type target struct {
 }
 
 func targets() []target {
-	sinkAt := func(s *sink, rtt time.Duration) func(testing.TB) string {
+	sinkAt := func(s *smtprig.Sink, rtt time.Duration) func(testing.TB) string {
 		return func(t testing.TB) string {
-			addr := s.start(t).addr()
+			addr := s.Start(t).Addr()
 			if rtt > 0 {
-				addr = faraway(t, addr, rtt)
+				addr = smtprig.Faraway(t, addr, rtt)
 			}
 			return addr
 		}
 	}
 	const far = 20 * time.Millisecond
 	return []target{
-		{"postfix-sink/0ms", func(t testing.TB) string { return postfixSink(t) }, 8000, 8000},
-		{"pipelining/0ms", sinkAt(&sink{pipelining: true}, 0), 16000, 8000},
-		{"chunking/0ms", sinkAt(&sink{pipelining: true, chunking: true}, 0), 32000, 8000},
-		{"neither/0ms", sinkAt(&sink{}, 0), 8000, 8000},
-		{"pipelining/20ms", sinkAt(&sink{pipelining: true}, far), 1000, 300},
-		{"chunking/20ms", sinkAt(&sink{pipelining: true, chunking: true}, far), 8000, 300},
-		{"neither/20ms", sinkAt(&sink{}, far), 300, 300},
+		{"postfix-sink/0ms", func(t testing.TB) string { return smtprig.Postfix(t, "") }, 8000, 8000},
+		{"pipelining/0ms", sinkAt(&smtprig.Sink{Pipelining: true}, 0), 16000, 8000},
+		{"chunking/0ms", sinkAt(&smtprig.Sink{Pipelining: true, Chunking: true}, 0), 32000, 8000},
+		{"neither/0ms", sinkAt(&smtprig.Sink{}, 0), 8000, 8000},
+		{"pipelining/20ms", sinkAt(&smtprig.Sink{Pipelining: true}, far), 1000, 300},
+		{"chunking/20ms", sinkAt(&smtprig.Sink{Pipelining: true, Chunking: true}, far), 8000, 300},
+		{"neither/20ms", sinkAt(&smtprig.Sink{}, far), 300, 300},
 	}
 }
 
@@ -96,51 +94,10 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// postfixSink starts smtp-sink, which offers PIPELINING.
-func postfixSink(b testing.TB) string {
-	b.Helper()
-	path, err := exec.LookPath("smtp-sink")
-	if err != nil {
-		b.Skip("Postfix's smtp-sink is not installed (Debian: postfix)")
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
-	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, path, "-u", "nobody", addr, "1000")
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { stop(); _ = cmd.Wait() })
-	for range 500 {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-			return addr
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	b.Fatal("smtp-sink did not start")
-	return ""
-}
-
 // sourceRate has smtp-source send n messages and returns how many it did a second.
 func sourceRate(b *testing.B, addr string, n int) float64 {
 	b.Helper()
-	path, err := exec.LookPath("smtp-source")
-	if err != nil {
-		b.Skip("Postfix's smtp-source is not installed (Debian: postfix)")
-	}
-	start := time.Now()
-	out, err := exec.CommandContext(b.Context(), path, "-d", "-s", strconv.Itoa(benchSessions), "-m", strconv.Itoa(n), "-l", strconv.Itoa(benchSize(b)),
-		"-f", "status@example.com", "-t", "alice@abc.example", addr).CombinedOutput()
-	if err != nil {
-		b.Fatalf("smtp-source: %v: %s", err, out)
-	}
-	return float64(n) / time.Since(start).Seconds()
+	return smtprig.Source(b, addr, benchSessions, n, benchSize(b))
 }
 
 // benchSize is how long a message is.
@@ -225,9 +182,12 @@ func rawSend(c *smtp.Client, message []byte) error {
 
 // BenchmarkSend is what a message costs, to a relay in the same process.
 func BenchmarkSend(b *testing.B) {
-	for name, s := range map[string]*sink{"neither": {}, "pipelining": {pipelining: true}, "chunking": {pipelining: true, chunking: true}} {
+	for name, s := range sinks() {
+		if name == byLibrary { // with the default window it is not
+			continue
+		}
 		b.Run(name, func(b *testing.B) {
-			addr := s.start(b).addr()
+			addr := s.Start(b).Addr()
 			b.ReportAllocs()
 			b.ReportMetric(channelRate(b, addr, b.N), "msg/s")
 		})

@@ -40,8 +40,8 @@ type Config struct {
 	// expires_in. The token is kept until it expires or is refused.
 	TokenCommand []string `yaml:"token_command,omitempty"`
 
-	// From is whom the mail is from, "Status <status@example.com>": the header and
-	// the envelope sender, to which bounces go. ReplyTo is where answers go.
+	// From is whom the mail is from, "Status <status@example.com>": the header, and
+	// without Bounces the envelope sender too. ReplyTo is where answers go.
 	From    string `yaml:"from"`
 	ReplyTo string `yaml:"reply_to,omitempty"`
 
@@ -55,6 +55,15 @@ type Config struct {
 
 	// Unsubscribe lets customers and the public unsubscribe with one click (RFC 8058).
 	Unsubscribe Unsubscribe `yaml:"unsubscribe,omitempty"`
+
+	// Bounces is where reports about messages that could not be delivered come back to.
+	// Without it they go to From, and only people read them.
+	Bounces Bounces `yaml:"bounces,omitempty"`
+
+	// DSN is whether a relay is asked to report what becomes of a message later (RFC
+	// 3461: failures and delays, with the headers only): offered, that is, where it
+	// offers to, or never. Default offered.
+	DSN string `yaml:"dsn,omitempty"`
 
 	// DKIM is the signatures that every message gets (RFC 6376, RFC 8463): usually
 	// one, or one RSA and one Ed25519. An RSA signature of 2048 bits costs about a
@@ -79,7 +88,8 @@ type Config struct {
 
 	// Window is how many messages are under way in a session at a time, where the relay
 	// lets them follow each other without waiting for answers (PIPELINING and CHUNKING);
-	// default 20. After a refusal it is smaller for a while. 1 sends them one by one.
+	// default 20. After a refusal it is smaller for a while. 1 sends them one by one, and
+	// in the most ordinary way there is: for a relay that behaves strangely.
 	Window int `yaml:"window,omitempty"`
 
 	// Rate is the most messages that a relay is given: 14/s, 500/m or 10000/h. By default
@@ -90,7 +100,8 @@ type Config struct {
 	// ConnectTimeout covers everything until the relay is ready to take mail;
 	// default 30s. CommandTimeout is for each answer, default 5m, and
 	// SubmissionTimeout for the one after the message, default 10m (both RFC 5321
-	// section 4.5.3.2); a channel's `timeout` usually ends an attempt before.
+	// section 4.5.3.2). Together they are how long an attempt may take, if the channel
+	// has no `timeout` of its own, see [Channel.Spec].
 	IdleTimeout       time.Duration `yaml:"idle_timeout,omitempty"`
 	ConnectTimeout    time.Duration `yaml:"connect_timeout,omitempty"`
 	CommandTimeout    time.Duration `yaml:"command_timeout,omitempty"`
@@ -128,6 +139,18 @@ type Unsubscribe struct {
 	URL string `yaml:"url,omitempty"`
 
 	// Key is the secret with which tokens are made, at least 16 characters.
+	Key secret.String `yaml:"key,omitempty"`
+}
+
+// Bounces is the mailbox to which reports come back.
+type Bounces struct {
+	// Address is the mailbox, such as bounces@example.com, of at most 20 octets before the
+	// @. Each message has a return path of its own made of it, bounces+KEY-MAC@example.com,
+	// so its mail system must deliver subaddresses (RFC 5233) to it.
+	Address string `yaml:"address,omitempty"`
+
+	// Key is the secret that return paths are made with, at least 16 characters. A
+	// report that comes to one that was not made with it changes nothing.
 	Key secret.String `yaml:"key,omitempty"`
 }
 

@@ -73,7 +73,19 @@ func TestConfigMistakes(t *testing.T) {
 		"dkim: signature 1: key: missing": with(func(c *email.Config) { c.DKIM = []email.DKIM{{Selector: "s"}} }),
 		"key: it is not PEM":              with(func(c *email.Config) { c.DKIM = []email.DKIM{{Selector: "s", Key: secret.New("hunter2")}} }),
 		"cannot be part of a name":        with(func(c *email.Config) { c.DKIM = []email.DKIM{{Selector: "a b", Key: secret.New("hunter2")}} }),
-		"submission_timeout:":             with(func(c *email.Config) { c.SubmissionTimeout = -1 }),
+		"dsn: \"off\" is not one of":      with(func(c *email.Config) { c.DSN = "off" }),
+		"bounces: address: missing":       with(func(c *email.Config) { c.Bounces.Key = secret.New("0123456789abcdef") }),
+		"bounces: key: it must have":      with(func(c *email.Config) { c.Bounces = email.Bounces{Address: "b@example.com", Key: secret.New("hunter2")} }),
+		"bounces: address: \"bounces\"": with(func(c *email.Config) {
+			c.Bounces = email.Bounces{Address: "bounces", Key: secret.New("0123456789abcdef")}
+		}),
+		"cannot carry a subaddress": with(func(c *email.Config) {
+			c.Bounces = email.Bounces{Address: "ü@example.com", Key: secret.New("0123456789abcdef")}
+		}),
+		"which leaves 20": with(func(c *email.Config) {
+			c.Bounces = email.Bounces{Address: strings.Repeat("b", 21) + "@example.com", Key: secret.New("0123456789abcdef")}
+		}),
+		"submission_timeout:": with(func(c *email.Config) { c.SubmissionTimeout = -1 }),
 	} {
 		_, err := email.New(decode(cfg), channels.Env{})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -125,7 +137,7 @@ func TestSpec(t *testing.T) {
 	}
 	want := channels.Spec{
 		Format: channels.FormatEmail, Limits: channels.Limits{HTMLBytes: 102_000}, Threads: true,
-		Ambiguous: channels.ResendAmbiguous, Workers: 60,
+		Ambiguous: channels.ResendAmbiguous, Workers: 60, Timeout: 30*time.Second + 5*time.Minute + 5*time.Minute + 10*time.Minute,
 	}
 	if c.Spec() != want {
 		t.Errorf("%+v, want %+v", c.Spec(), want)

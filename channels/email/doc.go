@@ -33,13 +33,28 @@
 // [UnsubscribeToken]. DKIM signatures (RFC 6376, RFC 8463) are made last, and the same on
 // every attempt: the time in them is the Date's.
 //
+// # What comes back
+//
+// A message that the relay has taken can come back. Where the relay offers DSN (RFC 3461)
+// it is asked to report failures and delays, with the headers only; ENVID is the delivery's
+// key, and ORCPT the recipient as we know it. One that offers DSN and then does not know the
+// parameters (500, 501, 502, 504, 555 without a reason of its own) gets the message
+// again without them, within the same attempt, and after that success is not asked for an
+// hour. With `bounces` each message has a return path of its own ([ReturnPath]): the
+// delivery's key and a MAC over it, so that a report proves whose it is. It is the same on
+// every attempt, for greylisting remembers it. [Channel.ReadReturnPath] and
+// [Channel.ReadMessageID] tell the delivery; only the first of them proves anything.
+//
+// Whoever is required to be told ([channels.Envelope].Required) gets no way to unsubscribe.
+//
 // # The session
 //
 // STARTTLS (RFC 3207) is required unless `tls:` says otherwise; TLS is 1.2 or later
 // and verified; credentials are never sent without it. STARTTLS is done here and not
 // by the library, which would introduce itself as "localhost" before it, know no
 // context, and keep the connection to itself. The library opens the session (EHLO,
-// AUTH), and is all there is where the relay offers no PIPELINING.
+// AUTH). With `window: 1` it also sends the messages: the way out where a relay does
+// not bear what is done here.
 //
 // A session is a goroutine with a connection. Attempts queue up, and a session takes
 // the next one when it has room for it, so what waits goes out together and what does
@@ -51,7 +66,7 @@
 //     `window` of them unanswered. A message that follows another has an RSET before
 //     it, so that a refused one cannot drag the next along. A refusal halves the
 //     window, a success widens it by one;
-//   - otherwise, or with `window: 1`, one after another.
+//   - otherwise one after another.
 //
 // At most max_sessions are open at a relay, each carries max_per_session messages and
 // survives five refusals, and one that was idle for idle_timeout is closed. A relay that
@@ -66,6 +81,15 @@
 // the queue, once, within the same attempt; it is the only thing ever done twice. Into
 // a session that was idle for more than a second no whole message is sent before it
 // has answered.
+//
+// A message waits for a session for at most connect_timeout and command_timeout together;
+// then it goes back as Unavailable. What a session has begun has the relay's time-outs
+// for itself, so a long queue does not cut short the answer that a slow relay needs ten
+// minutes for (RFC 5321 section 4.5.3.2.6). In a window an answer's time begins with the
+// answer before it.
+//
+// [Channel.Inspect] opens a session of its own with each relay and goes as far as MAIL, a
+// probe goes as far as RCPT, in the sessions that there are; neither sends anything.
 //
 // The library knows no contexts, and a message cannot be stopped half-way. So the end
 // of an attempt's context takes it back if it is queued, and otherwise closes the

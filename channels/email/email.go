@@ -15,9 +15,10 @@ import (
 const gmailClip = 102_000
 
 var (
-	_ channels.Channel = (*Channel)(nil)
-	_ channels.Prober  = (*Channel)(nil)
-	_ channels.Closer  = (*Channel)(nil)
+	_ channels.Channel   = (*Channel)(nil)
+	_ channels.Prober    = (*Channel)(nil)
+	_ channels.Inspector = (*Channel)(nil)
+	_ channels.Closer    = (*Channel)(nil)
 )
 
 // Channel sends mail through its relays. It is safe for concurrent use.
@@ -62,6 +63,11 @@ func New(decode channels.Decode, env channels.Env) (channels.Channel, error) {
 
 // Spec implements channels.Channel. An ambiguous delivery is sent again: the second
 // copy has the same Message-ID, so most mail programs and many servers show one.
+//
+// Timeout follows from the stanza's own time-outs, 20m30s by default: a message waits for
+// a session for at most connect_timeout + command_timeout, so that from then on the
+// relay has command_timeout for the recipient and submission_timeout for its last
+// word, however many wait (RFC 5321 section 4.5.3.2).
 func (c *Channel) Spec() channels.Spec {
 	return channels.Spec{
 		Format:    channels.FormatEmail,
@@ -69,6 +75,7 @@ func (c *Channel) Spec() channels.Spec {
 		Threads:   true,
 		Ambiguous: channels.ResendAmbiguous,
 		Workers:   c.settings.workers(),
+		Timeout:   c.settings.timeout(),
 	}
 }
 
@@ -88,13 +95,14 @@ func (c *Channel) Send(ctx context.Context, e channels.Envelope) (channels.Recei
 
 // Probe implements channels.Prober: everything up to the relay's word on the
 // recipient (connection, TLS, login, MAIL, RCPT), then RSET. Nothing is sent. Many
-// relays take any recipient of a domain that is not theirs and bounce later.
+// relays take any recipient of a domain that is not theirs and bounce later. It uses the
+// sessions that Send uses.
 func (c *Channel) Probe(ctx context.Context, r channels.Recipient) error {
 	addr, err := parseAddress(r.Address)
 	if err != nil {
 		return &channels.Error{Fault: channels.NoRecipient, Err: err}
 	}
-	m := c.envelope(addr)
+	m := c.envelope(addr, probeKey)
 	if done := c.pool.do(ctx, m); done.err != nil {
 		return done.relay.explain(done.err, m)
 	}
@@ -126,7 +134,7 @@ func (c *Channel) compose(e channels.Envelope) (letter, error) {
 	if err != nil {
 		return letter{}, &channels.Error{Fault: channels.NoRecipient, Err: err}
 	}
-	m := c.envelope(addr)
+	m := c.envelope(addr, e.Key)
 	m.id = "<" + e.Key + "@" + c.settings.MessageIDDomain + ">"
 	m.thread = parseThread(e.Thread, m.id)
 	m.tail = c.builder.tail(e.Message, e.List)
@@ -134,26 +142,32 @@ func (c *Channel) compose(e channels.Envelope) (letter, error) {
 	if h.date.IsZero() {
 		h.date = c.now()
 	}
-	if m.head, err = sign(c.settings.signers, h.append(nil), m.tail.signable, h.date.Unix()); err != nil {
+	if m.head, err = sign(c.settings.signers, h.append(make([]byte, 0, headRoom)), m.tail.signable, h.date.Unix()); err != nil {
 		return letter{}, &channels.Error{Fault: channels.Unauthorized, Err: err}
 	}
 	return m, nil
 }
 
+// headRoom is enough for the headers of one recipient in a short thread, unsigned.
+const headRoom = 512
+
 // leave is the URL with which the recipient unsubscribes, or empty: our own people
-// are told in any case.
+// are told in any case, and so is who is to be told by contract.
 func (c *Channel) leave(e channels.Envelope) string {
 	u := c.settings.Unsubscribe
-	if u.URL == "" || e.Audience == "" || e.Audience == "internal" {
+	if u.URL == "" || e.Required || e.Audience == "" || e.Audience == "internal" {
 		return ""
 	}
 	return u.URL + UnsubscribeToken(u.Key, c.id, e.To.Address)
 }
 
+// probeKey is what a probe has instead of a delivery's key: no delivery's, and of the
+// same form.
+const probeKey = "probe"
+
 // envelope is the part of a letter that MAIL and RCPT are about.
-func (c *Channel) envelope(to address) letter {
-	from := c.settings.from.addr
-	return letter{from: from.spec, to: to.spec, utf8: from.utf8 || to.utf8}
+func (c *Channel) envelope(to address, key string) letter {
+	return letter{from: c.returnPath(key).spec, to: to.spec, key: key, utf8: c.settings.from.addr.utf8 || to.utf8}
 }
 
 // checkEnvelope refuses what the dispatcher never sends: a message of another
@@ -164,7 +178,7 @@ func checkEnvelope(e channels.Envelope) error {
 		return fmt.Errorf("the message is made for %q, not for mail", e.Message.Format)
 	case strings.TrimSpace(e.Message.Text) == "":
 		return errors.New("the message has no text part; check the template for mail")
-	case e.Key == "" || len(e.Key) > maxLocal || strings.ContainsFunc(e.Key, notKey):
+	case !isKey(e.Key):
 		return fmt.Errorf("the delivery's key %q cannot be a Message-ID", e.Key)
 	}
 	return nil

@@ -16,7 +16,7 @@ type endpoint struct {
 	host, hello                       string
 	tls, serverName, caFile           string
 	clientCert, clientKey             string // files
-	requireTLS                        bool
+	requireTLS, neverDSN              bool
 	priority                          int
 	maxSessions, maxPerSession        int
 	window                            int
@@ -31,7 +31,7 @@ type endpoint struct {
 func (r Relay) check(s *settings) (*endpoint, error) {
 	e := &endpoint{
 		hello: s.Hello, tls: r.TLS, serverName: r.ServerName, caFile: r.CAFile, clientCert: r.ClientCertFile, clientKey: r.ClientKeyFile,
-		requireTLS: s.RequireTLS, priority: r.Priority, maxSessions: r.MaxSessions, maxPerSession: r.MaxPerSession, window: s.Window,
+		requireTLS: s.RequireTLS, neverDSN: s.DSN == dsnNever, priority: r.Priority, maxSessions: r.MaxSessions, maxPerSession: r.MaxPerSession, window: s.Window,
 		connectTimeout: s.ConnectTimeout, commandTimeout: s.CommandTimeout, submissionTimeout: s.SubmissionTimeout,
 	}
 	host := e.checkHost(r.Host)

@@ -7,12 +7,13 @@ import (
 
 	"sitrep/channels"
 	"sitrep/channels/email"
+	"sitrep/internal/smtprig"
 )
 
 // TestRate: a second's worth at once, then evenly.
 func TestRate(t *testing.T) {
-	s := (&sink{pipelining: true, chunking: true}).start(t)
-	c := open(t, nil, email.Config{Host: s.addr(), TLS: "none", Rate: "50/s"})
+	s := (&smtprig.Sink{Pipelining: true, Chunking: true}).Start(t)
+	c := open(t, nil, email.Config{Host: s.Addr(), TLS: "none", Rate: "50/s"})
 	start := time.Now()
 	if errs := sendAll(t, c, 65); errs != nil {
 		t.Fatal(errs[0])
@@ -79,12 +80,12 @@ func TestFailoverKeepsVerdicts(t *testing.T) {
 
 // TestSideBySide: relays of one priority share the work.
 func TestSideBySide(t *testing.T) {
-	a, b := (&sink{pipelining: true, think: time.Millisecond}).start(t), (&sink{pipelining: true, think: time.Millisecond}).start(t)
-	c := open(t, nil, email.Config{TLS: "none", MaxSessions: 2, Relays: []email.Relay{{Host: a.addr()}, {Host: b.addr()}}})
+	a, b := (&smtprig.Sink{Pipelining: true, Think: time.Millisecond}).Start(t), (&smtprig.Sink{Pipelining: true, Think: time.Millisecond}).Start(t)
+	c := open(t, nil, email.Config{TLS: "none", MaxSessions: 2, Relays: []email.Relay{{Host: a.Addr()}, {Host: b.Addr()}}})
 	if errs := sendAll(t, c, 100); errs != nil {
 		t.Fatal(errs[0])
 	}
-	if a.messages.Load() < 20 || b.messages.Load() < 20 || a.most.Load() > 2 || b.most.Load() > 2 {
-		t.Errorf("%d and %d messages, %d and %d sessions", a.messages.Load(), b.messages.Load(), a.most.Load(), b.most.Load())
+	if x, y := a.Counts(), b.Counts(); x.Messages < 20 || y.Messages < 20 || x.Most > 2 || y.Most > 2 {
+		t.Errorf("%d and %d messages, %d and %d sessions", x.Messages, y.Messages, x.Most, y.Most)
 	}
 }

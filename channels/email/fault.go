@@ -125,6 +125,10 @@ func (e *endpoint) explain(err error, m letter) error {
 		return channels.Errorf(channels.Unavailable, "%w (%s, max_sessions: %d), and the attempt ended before one was free: %w",
 			errBusy, relay, e.maxSessions, over.cause)
 	}
+	if errors.Is(err, errCrowded) {
+		return channels.Errorf(channels.Unavailable, "%w (%s, max_sessions: %d, within %s); it is slower than what it is given: raise max_sessions, or lower workers",
+			errCrowded, relay, e.maxSessions, e.connectTimeout+e.commandTimeout)
+	}
 	err = e.harmless(err)
 	if where == answering {
 		return channels.Errorf(channels.Ambiguous,
@@ -167,7 +171,7 @@ func inSentence(at stage, f channels.Fault, r reply, m letter) (what, advice str
 	case f == channels.Unauthorized && r.code == 530:
 		return "wants a login or encryption first", "; check username and tls"
 	case f == channels.Unauthorized && at == sender:
-		return "refused our own address <" + m.from + ">", "; check from, and whether this login may send as it"
+		return "refused our own address <" + m.from + ">", "; check from (and bounces, if that is what it says), and whether this login may send as it"
 	case f == channels.Unauthorized:
 		return "refuses to take mail from here", "; ask its operator whether this machine may use it"
 	}

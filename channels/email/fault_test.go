@@ -108,7 +108,7 @@ func TestFaults(t *testing.T) {
 			}
 			t.Run(mode+"/"+row.verb+"/"+row.reply, func(t *testing.T) {
 				r := (&relay{ext: ext, answer: script(row.verb, row.reply)}).start(t)
-				_, err := open(t, r, email.Config{}).Send(t.Context(), envelope("k1"))
+				_, err := open(t, r, email.Config{Window: windowIn(mode)}).Send(t.Context(), envelope("k1"))
 				fault, wait := channels.FaultOf(err)
 				if fault != want || wait != row.wait {
 					t.Errorf("%s %s, want %s %s: %v", fault, wait, want, row.wait, err)
@@ -118,6 +118,9 @@ func TestFaults(t *testing.T) {
 				}
 				if r.seen("MAIL") > 1 {
 					t.Errorf("%d attempts", r.seen("MAIL"))
+				}
+				if mode == "one by one" && row.verb == "MAIL" && r.seen("RCPT") > 0 {
+					t.Error("it went on after a refusal")
 				}
 			})
 		}

@@ -3,6 +3,7 @@ package email_test
 import (
 	"bufio"
 	"net/textproto"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,8 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
+var bareCode = regexp.MustCompile(`(?m)^[0-9]{3}\r?$`)
+
 // FuzzReplies: our own reader of answers says what the standard library's does, but for
 // spaces, of all that the latter takes, and never more than is there.
 func FuzzReplies(f *testing.F) {
@@ -105,6 +108,9 @@ func FuzzReplies(f *testing.F) {
 			want, text, err := r.ReadResponse(0)
 			if err != nil {
 				return // it is stricter about a code without words
+			}
+			if bareCode.MatchString(s) {
+				return // it takes one in the middle for words (RFC 5321 section 4.2 has it end the answer)
 			}
 			if code != want || squeeze(texts[i]) != squeeze(text) {
 				t.Fatalf("%q: answer %d is %d %q, want %d %q", s, i, code, texts[i], want, text)

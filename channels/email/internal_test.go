@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,22 +16,26 @@ import (
 )
 
 // lastGasp is a connection that answers what it was told to and breaks when the final
-// dot is written.
+// dot is written, or a command that begins with before.
 type lastGasp struct {
 	net.Conn
 	answers *strings.Reader
+	before  string
 }
 
 func (c lastGasp) Read(p []byte) (int, error) { return c.answers.Read(p) }
 
 func (c lastGasp) Write(p []byte) (int, error) {
-	if bytes.HasSuffix(p, []byte("\r\n.\r\n")) {
+	if bytes.HasSuffix(p, []byte("\r\n.\r\n")) || c.before != "" && bytes.HasPrefix(p, []byte(c.before)) {
 		return len(p) / 2, errors.New("broken pipe")
 	}
 	return len(p), nil
 }
 func (c lastGasp) Close() error                { return nil }
 func (c lastGasp) SetDeadline(time.Time) error { return nil }
+
+func (c lastGasp) SetReadDeadline(time.Time) error  { return nil }
+func (c lastGasp) SetWriteDeadline(time.Time) error { return nil }
 
 // TestDotNotSent: if the packet with the final dot did not get out whole, the relay
 // cannot have taken the message, so trying again makes no second copy.
@@ -44,6 +49,34 @@ func TestDotNotSent(t *testing.T) {
 	}
 	if s.note(err, 1); !s.broken {
 		t.Error("the session is not given up")
+	}
+}
+
+// TestDotNotSentPlainly: the same, and without the library. What the relay said before it
+// hung up is the reason.
+func TestDotNotSentPlainly(t *testing.T) {
+	const opened = "250 ok\r\n250 ok\r\n354 go\r\n"
+	for _, row := range []struct {
+		answers, before string
+		at              stage
+		code            int
+	}{
+		{opened, "", sending, 0},
+		{opened + "421 4.3.0 out of space\r\n", "", sending, 421},
+		{"421 4.3.2 shutting down\r\n", "MAIL", sender, 421},
+		{"250 ok\r\n250 ok\r\n421 4.3.2 shutting down\r\n", "DATA", sending, 421},
+	} {
+		w := &wire{Conn: lastGasp{answers: strings.NewReader(row.answers), before: row.before}, uncounted: true}
+		r := &relay{endpoint: &endpoint{credentials: &credentials{}}}
+		s := &session{wire: w, conn: w, relay: r, mode: plain, replies: newReplies(w), load: 1}
+		body := &body{plain: []byte("\r\nshort\r\n"), stuffed: []byte("\r\nshort\r\n")}
+		j := newJob(letter{from: "a@example.com", to: "b@example.com", key: "k", tail: body})
+		j.on, j.fresh = s, true
+		s.sendPlainly(&pool{relays: []*relay{r}, window: 1}, j)
+		err := (<-j.done).err
+		if said, _ := replyOf(err); stageOf(err) != row.at || said.code != row.code || !s.broken {
+			t.Errorf("%v at %d, want one at %d with code %d", err, stageOf(err), row.at, row.code)
+		}
 	}
 }
 
@@ -77,4 +110,28 @@ func TestWindowAdapts(t *testing.T) {
 	if s.window != 20 || s.dirty {
 		t.Errorf("after successes: %d, want 20", s.window)
 	}
+}
+
+// FuzzCutEnhanced: an enhanced status code is what this pattern says.
+func FuzzCutEnhanced(f *testing.F) {
+	form := regexp.MustCompile(`^([245])\.(\d{1,3})\.(\d{1,3})(?:\s|$)`)
+	for _, s := range []string{
+		"2.0.0 Ok: queued as 1", "5.1.1", "4.2.2\ttab", "4.2.2\nnext line", "3.1.1 no class", "25.1.1 no", "5.1", "5.1.", "5..1 x",
+		"5.1.1.1 x", "5.1.1000 x", "5.+1.1 x", "5.1.1x", "", " 5.1.1", "5.0_1.1", "05.1.1", "5.001.01  two spaces ", "5.1.1\fx", "5.1.1\vx", "5.1.1\u00a0x",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		code, rest := cutEnhanced(s)
+		want, left := [3]int{}, s
+		if m := form.FindStringSubmatch(s); m != nil {
+			for i := range want {
+				want[i], _ = strconv.Atoi(m[i+1])
+			}
+			left = strings.TrimSpace(s[len(m[0]):])
+		}
+		if code != want || rest != left {
+			t.Errorf("%q: %v and %q, want %v and %q", s, code, rest, want, left)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 // letter is one message to one recipient. Without a tail it is only a probe.
 type letter struct {
 	from, to string // addr-specs for the envelope
+	key      string // of the delivery: [a-z0-9]
 	utf8     bool   // one of them needs SMTPUTF8
 	id       string // <key@domain>
 	thread   thread
@@ -26,10 +27,12 @@ type job struct {
 	// Under the pool's lock.
 	on    *session // that has it; nil while it is queued and once it is done
 	tries int      // sessions that gave it back without anything of it having been looked at
+	bare  bool     // a relay did not understand how it was asked for reports: it is not any more
 
 	// Set when a session gets it, and its own from then on.
 	fresh   bool // it is the first of its session
 	reset   bool // an RSET goes before it
+	dsn     bool // reports are asked for
 	careful bool // nobody knows whether the session still lives: MAIL and RCPT first, the message when they are answered
 	answers chan error
 
@@ -93,6 +96,7 @@ var (
 	errConnectTimeout = errors.New("the relay was not ready within connect_timeout")
 	errBusy           = errors.New("every session with the relay is in use")
 	errWaiting        = errors.New("no session with the relay is open yet")
+	errCrowded        = errors.New("no session with the relay was free in time")
 	errClosed         = errors.New("the channel is closed")
 	errNeighbour      = errors.New("the session was given up, because the time of another message in it was over")
 	errNoUTF8         = errors.New("it does not take addresses with letters beyond ASCII before the @ (no SMTPUTF8); " +

@@ -288,14 +288,14 @@ func TestRequireTLS(t *testing.T) {
 	cfg, ca := authority(t)
 	for mode, ext := range modes {
 		r := (&relay{tls: cfg, ext: append([]string{"REQUIRETLS"}, ext...)}).start(t)
-		if err := send(t, open(t, r, email.Config{TLS: "starttls", CAFile: ca, RequireTLS: true}), 1); err != nil {
+		if err := send(t, open(t, r, email.Config{TLS: "starttls", CAFile: ca, RequireTLS: true, Window: windowIn(mode)}), 1); err != nil {
 			t.Error(err)
 		}
 		if got := r.said("MAIL"); len(got) != 1 || !strings.Contains(got[0]+" ", " REQUIRETLS ") {
 			t.Errorf("%s: %q", mode, got)
 		}
 		r = (&relay{tls: cfg, ext: ext}).start(t)
-		err := send(t, open(t, r, email.Config{TLS: "starttls", CAFile: ca, RequireTLS: true}), 1)
+		err := send(t, open(t, r, email.Config{TLS: "starttls", CAFile: ca, RequireTLS: true, Window: windowIn(mode)}), 1)
 		if f, _ := channels.FaultOf(err); f != channels.Unauthorized || !strings.Contains(err.Error(), "require_tls") || r.seen("MAIL") > 0 {
 			t.Errorf("%s: %s: %v", mode, f, err)
 		}

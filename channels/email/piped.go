@@ -31,9 +31,13 @@ func (s *session) nextPiped(p *pool) *job {
 		if !s.takes(p, j) {
 			continue
 		}
+		if err := s.inStep(); err != nil {
+			s.die(p, j, err)
+			return nil
+		}
 		s.out = s.appendOpening(s.out[:0], j)
 		if _, err := s.say(s.out); err != nil {
-			s.lastWords(p, j, err)
+			s.die(p, j, s.lastWords(err))
 			return nil
 		}
 		return j
@@ -110,16 +114,21 @@ func (s *session) sendData(p *pool, j *job) (next *job) {
 			next = nil
 		}
 	}
-	if next != nil {
-		next.reset = false // whatever the answer to the message, its transaction is over
+	if next != nil { // without RSET: after a refusal there is room for one message only
 		s.out = s.appendOpening(s.out, next)
 	}
 	n, err := s.say(s.out)
 	j.sent = n >= whole
 	if err != nil {
-		s.lastWords(p, j, err)
+		s.die(p, j, s.lastWords(err))
 		return next
 	}
+	s.hearBody(p, j)
+	return next
+}
+
+// hearBody hears what the relay says to the message, and ends its attempt.
+func (s *session) hearBody(p *pool, j *job) {
 	answer, err := "", s.expect(s.relay.submissionTimeout)
 	if err == nil {
 		answer, err = s.hearTaken()
@@ -131,7 +140,6 @@ func (s *session) sendData(p *pool, j *job) (next *job) {
 	} else {
 		p.finish(s, j, answer, nil)
 	}
-	return next
 }
 
 // die ends the session and the attempt that it ended in.
@@ -140,15 +148,15 @@ func (s *session) die(p *pool, j *job, err error) {
 	s.lose(p, j, err)
 }
 
-// lastWords ends the session because writing failed: if the relay has said why before
-// it hung up, that is the reason.
-func (s *session) lastWords(p *pool, j *job, err error) {
+// lastWords is why writing failed with err: if the relay has said so before it hung up,
+// that is the reason.
+func (s *session) lastWords(err error) error {
 	if s.expect(quitTime) == nil && !s.aborted.Load() {
 		if r, e := s.replies.read(false); e == nil && r.code >= 400 {
-			err = r.cut()
+			return r.cut()
 		}
 	}
-	s.die(p, j, err)
+	return err
 }
 
 func (s *session) isBroken(p *pool) bool {

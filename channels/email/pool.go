@@ -21,6 +21,7 @@ type pool struct {
 	relays []*relay      // the preferred ones first
 	window int           // messages under way in a session, at most
 	keep   time.Duration // how long an unused session stays open
+	wait   time.Duration // how long a message waits for one
 	doubt  time.Duration // how long it is believed to be alive
 	log    *slog.Logger
 
@@ -39,67 +40,12 @@ type pool struct {
 }
 
 func newPool(s settings, log *slog.Logger, dial func(context.Context, *relay) (*session, error)) *pool {
-	p := &pool{dial: dial, window: s.Window, keep: s.IdleTimeout, doubt: carefulAfter, log: log}
+	p := &pool{dial: dial, window: s.Window, keep: s.IdleTimeout, wait: s.patience(), doubt: carefulAfter, log: log}
 	for _, e := range s.endpoints {
 		p.relays = append(p.relays, &relay{endpoint: e, limit: e.maxSessions, perSession: e.maxPerSession})
 	}
 	p.openers, p.abandon = context.WithCancel(context.Background())
 	return p
-}
-
-// do has a session attempt the letter. When ctx ends before the letter was handed to a
-// session it is simply taken back; afterwards the session is given up with all that
-// is under way in it, for there is no other way to stop a message half-way.
-func (p *pool) do(ctx context.Context, m letter) result {
-	j := newJob(m)
-	if !p.submit(j) {
-		return result{relay: p.relays[0], err: at(opening, errClosed)}
-	}
-	select {
-	case r := <-j.done:
-		return r
-	case <-ctx.Done():
-	}
-	p.cancel(j)
-	r := <-j.done // soon: its session is closed
-	if _, answered := replyOf(r.err); !answered {
-		r.err = withCause(ctx, r.err)
-	}
-	return r
-}
-
-func (p *pool) submit(j *job) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return false
-	}
-	p.queue = append(p.queue, j)
-	p.match()
-	return true
-}
-
-func (p *pool) cancel(j *job) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if j.on != nil {
-		j.on.abort()
-		return
-	}
-	i := slices.Index(p.queue, j)
-	if i < 0 {
-		return // it is done
-	}
-	p.queue = slices.Delete(p.queue, i, i+1)
-	err := errBusy
-	if p.inUse() == 0 {
-		err = errWaiting
-	}
-	j.done <- result{relay: p.relays[0], err: at(opening, err)}
-	if len(p.queue) == 0 && p.opening > 0 {
-		p.abandon() // nobody waits for these sessions any more
-		p.openers, p.abandon = context.WithCancel(context.Background())
-	}
 }
 
 func (p *pool) inUse() int {
@@ -171,6 +117,7 @@ func (p *pool) assign(s *session) *job {
 	s.relay.count(time.Now())
 	j.on = s
 	j.fresh = s.used == 0
+	j.dsn = s.asksFor(j, time.Now())
 	j.reset = s.dirty || s.mode == chunked && s.load > 0
 	j.careful = s.mode == chunked && s.load == 0 && s.used > 0 && time.Since(s.since) > p.doubt
 	if j.careful {
@@ -256,14 +203,19 @@ func (p *pool) finish(s *session, j *job, answer string, err error) {
 	p.mu.Lock()
 	j.on = nil
 	s.load--
-	if p.failsOver(s, j, err) {
-		p.requeue(j)
-	} else {
+	again := j.fallsBack(err) || p.failsOver(s, j, err)
+	if !again {
+		if err == nil {
+			p.noteBare(s.relay, j)
+		}
 		j.done <- result{relay: s.relay, answer: answer, err: err}
 	}
 	s.note(err, p.window)
-	p.setFree(s, s.load == 0 && !s.waits && !s.done())
+	p.setFree(s, s.load == 0 && !s.waits && !s.done() && !again)
 	p.stir(s)
+	if again { // only now that it is known what s is good for
+		p.requeue(j)
+	}
 	p.mu.Unlock()
 }
 

@@ -30,6 +30,8 @@ type relay struct {
 	rests     int       // in a row
 	restUntil time.Time // it is left alone, if there is another one
 
+	bareUntil time.Time // reports are not asked for, see noteBare
+
 	due   time.Time // when the next message would be on time, if all came evenly
 	timed bool      // the queue is looked at again when it is due
 }

@@ -56,18 +56,26 @@ func (r reply) cut() reply {
 	return r
 }
 
-var enhancedForm = regexp.MustCompile(`^([245])\.(\d{1,3})\.(\d{1,3})(?:\s|$)`)
-
-// cutEnhanced takes the enhanced status code off a text.
+// cutEnhanced takes the enhanced status code (RFC 3463 section 2) off a text. It is by
+// hand because every message's answer comes here.
 func cutEnhanced(text string) (code [3]int, rest string) {
-	m := enhancedForm.FindStringSubmatch(text)
-	if m == nil {
-		return code, text
+	end := strings.IndexAny(text, " \t\r\n\f")
+	if end < 0 {
+		end = len(text)
 	}
-	for i := range code {
-		code[i], _ = strconv.Atoi(m[i+1]) // at most three digits
+	class, more, _ := strings.Cut(text[:end], ".")
+	subject, detail, _ := strings.Cut(more, ".")
+	for i, digits := range [...]string{class, subject, detail} {
+		n, err := strconv.ParseUint(digits, 10, 16)
+		if err != nil || len(digits) > 3 {
+			return [3]int{}, text
+		}
+		code[i] = int(n)
 	}
-	return code, strings.TrimSpace(text[len(m[0]):])
+	if len(class) != 1 || code[0] != 2 && code[0] != 4 && code[0] != 5 {
+		return [3]int{}, text
+	}
+	return code, strings.TrimSpace(text[end:])
 }
 
 // class is 4 for "not now" and 5 for "never", by the enhanced code where it

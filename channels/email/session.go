@@ -15,11 +15,14 @@ type mode int
 
 const (
 	single  mode = iota // one after another, by the library
+	plain               // one after another
 	piped               // the envelope of the next with the body of this one (RFC 2920)
 	chunked             // whole messages back to back (RFC 3030)
 )
 
-func (m mode) String() string { return [...]string{"one by one", "pipelining", "chunking"}[m] }
+func (m mode) String() string {
+	return [...]string{"one by one, by the library", "one by one", "PIPELINING", "CHUNKING"}[m]
+}
 
 // window is how many messages a session in this mode has under way at most.
 func (m mode) window(most int) int {
@@ -58,8 +61,9 @@ type session struct {
 	out     []byte // kept for its memory
 	open    bool   // the library has a transaction under way
 	mode    mode
+	auth    string // how it logged in, or tried to; empty: not at all
 
-	utf8, eightBit, sizes bool // what the relay offers
+	utf8, eightBit, sizes, dsn bool // what the relay offers, and is to be used
 
 	aborted atomic.Bool // given up because a message's time was over
 	ending  atomic.Bool // nothing more will be said, see listen
@@ -109,38 +113,44 @@ func (s *session) note(err error, most int) {
 	}
 }
 
-// dial opens a session: connection, TLS, greeting, EHLO, AUTH.
+// dial opens a session: connection, TLS, greeting, EHLO, AUTH. Where that fails the
+// session is closed, and shows how far it got.
 func (r *relay) dial(ctx context.Context) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.connectTimeout, errConnectTimeout)
 	defer cancel()
-	s, err := r.tryDial(ctx)
+	s := newSession(r)
+	err := s.dial(ctx)
 	if errors.Is(err, errStaleToken) { // a new one may do
-		s, err = r.tryDial(ctx)
+		s = newSession(r)
+		err = s.dial(ctx)
 	}
 	return s, err
 }
 
-func (r *relay) tryDial(ctx context.Context) (*session, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
+func newSession(r *relay) *session { return &session{relay: r, in: make(chan *job, 1)} }
+
+func (s *session) dial(ctx context.Context) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.relay.address)
 	if err != nil {
-		return nil, at(opening, withCause(ctx, err))
+		return at(opening, withCause(ctx, err))
 	}
-	w := &wire{Conn: conn}
-	unbind := context.AfterFunc(ctx, func() { _ = w.Close() })
-	s := &session{relay: r, wire: w, in: make(chan *job, 1)}
+	s.wire = &wire{Conn: conn}
+	unbind := context.AfterFunc(ctx, func() { _ = s.wire.Close() })
 	err = s.introduce(ctx)
 	if err == nil && !unbind() {
 		err = at(opening, context.Cause(ctx))
 	}
 	if err != nil {
-		_ = w.Close() // nothing was begun that closing could spoil
-		return nil, withCause(ctx, err)
+		_ = s.wire.Close() // nothing was begun that closing could spoil
+		return withCause(ctx, err)
 	}
-	if s.learn(); r.requireTLS && !s.has("REQUIRETLS") {
+	s.replies = newReplies(s.conn)
+	s.wire.uncounted = s.mode != single // replies bounds what it reads
+	if s.relay.requireTLS && !s.has("REQUIRETLS") {
 		s.quit()
-		return nil, at(opening, &caError{errNoRequireTLS})
+		return at(opening, &caError{errNoRequireTLS})
 	}
-	return s, nil
+	return nil
 }
 
 var errNoRequireTLS = errors.New("it does not offer REQUIRETLS, which require_tls asks for; use another relay, or take require_tls away")
@@ -158,22 +168,26 @@ func (s *session) introduce(ctx context.Context) error {
 	if err := s.client.Hello(r.hello); err != nil {
 		return at(opening, err)
 	}
-	return at(loggingIn, r.login(ctx, s.client))
+	s.learn()
+	s.auth, err = r.login(ctx, s.client)
+	return at(loggingIn, err)
 }
 
 // learn decides by what the relay offers how messages go to it.
+// The library sends them only where one at a time is asked for (`window: 1`).
 func (s *session) learn() {
 	s.utf8, s.eightBit, s.sizes = s.has("SMTPUTF8"), s.has("8BITMIME"), s.has("SIZE")
+	s.dsn = s.has("DSN") && !s.relay.neverDSN
 	switch {
-	case s.relay.window < 2 || !s.has("PIPELINING"):
+	case s.relay.window < 2:
 		s.mode = single
+	case !s.has("PIPELINING"):
+		s.mode = plain
 	case s.has("CHUNKING"):
 		s.mode = chunked
 	default:
 		s.mode = piped
 	}
-	s.replies = newReplies(s.conn)
-	s.wire.uncounted = s.mode != single // replies bounds what it reads
 }
 
 // work attempts messages until there is nothing left to do here, or nothing works any
@@ -184,6 +198,8 @@ func (s *session) work(p *pool) {
 		s.workChunked(p)
 	case piped:
 		s.workPiped(p)
+	case plain:
+		s.workPlainly(p)
 	default:
 		s.workSingly(p)
 	}

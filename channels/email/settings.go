@@ -16,6 +16,7 @@ type settings struct {
 	Config
 	endpoints []*endpoint // the preferred ones first
 	from      party
+	bounceTo  address          // zero: From's
 	replyTo   party            // zero: none
 	replyTos  map[string]party // by list
 	signers   []signer
@@ -31,7 +32,7 @@ type party struct {
 func (c Config) check() (settings, error) {
 	s := settings{Config: c}
 	err := errors.Join(
-		s.checkParties(), s.checkNames(), s.checkNumbers(), s.checkUnsubscribe(), s.checkDKIM(), s.checkRelays(),
+		s.checkParties(), s.checkNames(), s.checkNumbers(), s.checkUnsubscribe(), s.checkBounces(), s.checkDSN(), s.checkDKIM(), s.checkRelays(),
 	)
 	return s, err
 }
@@ -81,6 +82,16 @@ func (s *settings) workers() int {
 		most = max(most, sum)
 	}
 	return min(most, mostWorkers)
+}
+
+// patience is how long a message may wait for a session: for one to be opened, and as
+// long again as a relay may take for any one answer.
+func (s *settings) patience() time.Duration { return s.ConnectTimeout + s.CommandTimeout }
+
+// timeout is how long an attempt may take: all its patience, and afterwards each answer
+// its time, the one after the message included.
+func (s *settings) timeout() time.Duration {
+	return s.patience() + s.CommandTimeout + s.SubmissionTimeout
 }
 
 // mostWorkers bounds the memory that attempts under way take.

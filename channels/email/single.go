@@ -2,6 +2,7 @@ package email
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -53,18 +54,19 @@ func isStale(err error) bool {
 func (s *session) sendSingly(j *job) (string, error) {
 	if s.open {
 		if err := s.leaveTransaction(); err != nil {
-			return "", at(sender, err)
+			return "", at(sender, s.notOfMessage(err))
 		}
 	}
 	opts := smtp.MailOptions{UTF8: j.utf8, RequireTLS: s.relay.requireTLS}
 	if j.tail != nil {
 		opts.Size = int64(j.size())
 	}
+	ask := j.ask(&opts)
 	if err := s.client.Mail(j.from, &opts); err != nil {
 		return "", at(sender, err)
 	}
 	s.open = true
-	if err := s.client.Rcpt(j.to, nil); err != nil {
+	if err := s.client.Rcpt(j.to, ask); err != nil {
 		return "", at(recipient, err)
 	}
 	if j.tail == nil {
@@ -100,6 +102,15 @@ func (s *session) dataSingly(j *job) (string, error) {
 		return r.text, nil // 251 and the like: taken, in other words
 	}
 	return "", at(answering, err)
+}
+
+// notOfMessage makes of a refusal of RSET what it is: the end of a session, not of the
+// message that was to follow.
+func (s *session) notOfMessage(err error) error {
+	if r, answered := replyOf(err); answered && r.code != 421 {
+		return fmt.Errorf("the relay refused RSET: %s", s.relay.show(r.Error()))
+	}
+	return err
 }
 
 // leaveTransaction says RSET. The library greets again after it, in the next command.

@@ -93,18 +93,32 @@ func lineError(line []byte, err error) error {
 	return err
 }
 
+// inStep is an error where the relay has said something that nobody asked for, so that
+// its next answer would be taken for another's. It is asked before a message is begun
+// with nothing under way; what has not arrived by then cannot be told from an answer.
+func (s *session) inStep() error {
+	if s.replies.r.Buffered() == 0 {
+		return nil
+	}
+	r, err := s.replies.read(false)
+	if err == nil && r.code == 421 {
+		return r.cut()
+	}
+	return errOutOfStep
+}
+
+var errOutOfStep = errors.New("the relay said something that nobody had asked for, so its answers cannot be told apart any more")
+
 // hearEnvelope reads the answers to RSET, if there was one, MAIL and RCPT. An error
 // means that the session is over; that the relay said no is in j.refusal.
 func (s *session) hearEnvelope(j *job) error {
 	if j.reset {
 		r, err := s.replies.read(false)
-		switch {
-		case err != nil:
+		if err == nil {
+			err = s.leftBy(r)
+		}
+		if err != nil {
 			return err
-		case r.code == 421:
-			return r.cut()
-		case r.code/100 != 2:
-			return fmt.Errorf("the relay refused RSET: %s", s.relay.show(r.cut().Error()))
 		}
 	}
 	for _, step := range [...]stage{sender, recipient} {
@@ -112,18 +126,34 @@ func (s *session) hearEnvelope(j *job) error {
 		if err != nil {
 			return err
 		}
-		if r.code == 250 || step == recipient && r.code/10 == 25 {
-			j.heard++
-			continue
+		if err := j.judge(step, r); err != nil {
+			return err
 		}
-		if j.refusal == nil && (r.code != 421 || j.heard > 0 || j.fresh) {
-			j.refusal = at(step, r.cut())
-		}
-		if r.code == 421 {
-			return r.cut()
-		}
-		j.heard++
 	}
+	return nil
+}
+
+// leftBy judges the answer to RSET. An error means that the session is over.
+func (s *session) leftBy(r reply) error {
+	switch {
+	case r.code == 421:
+		return r.cut()
+	case r.code/100 != 2:
+		return fmt.Errorf("the relay refused RSET: %s", s.relay.show(r.cut().Error()))
+	}
+	return nil
+}
+
+// judge notes the answer to MAIL or RCPT. An error means that the session is over.
+func (j *job) judge(step stage, r reply) error {
+	yes := r.code == 250 || step == recipient && r.code/10 == 25
+	if !yes && j.refusal == nil && (r.code != 421 || j.heard > 0 || j.fresh) {
+		j.refusal = at(step, r.cut())
+	}
+	if r.code == 421 {
+		return r.cut()
+	}
+	j.heard++
 	return nil
 }
 
@@ -149,11 +179,21 @@ func (s *session) hearTaken() (answer string, err error) {
 	return r.text, nil
 }
 
-// appendEnvelope appends the commands that open a transaction.
+// appendEnvelope appends the commands that open a transaction, and the RSET that ends a
+// probe's.
 func (s *session) appendEnvelope(dst []byte, j *job) []byte {
 	if j.reset {
 		dst = append(dst, "RSET\r\n"...)
 	}
+	dst = s.appendRecipient(s.appendSender(dst, j), j)
+	if j.tail == nil {
+		dst = append(dst, "RSET\r\n"...)
+	}
+	return dst
+}
+
+// appendSender appends MAIL.
+func (s *session) appendSender(dst []byte, j *job) []byte {
 	dst = append(append(dst, "MAIL FROM:<"...), j.from...)
 	dst = append(dst, '>')
 	if s.eightBit {
@@ -168,12 +208,20 @@ func (s *session) appendEnvelope(dst []byte, j *job) []byte {
 	if j.utf8 {
 		dst = append(dst, " SMTPUTF8"...)
 	}
-	dst = append(append(dst, "\r\nRCPT TO:<"...), j.to...)
-	dst = append(dst, ">\r\n"...)
-	if j.tail == nil {
-		dst = append(dst, "RSET\r\n"...)
+	if j.dsn {
+		dst = appendReturn(dst, j.key)
 	}
-	return dst
+	return append(dst, "\r\n"...)
+}
+
+// appendRecipient appends RCPT.
+func (s *session) appendRecipient(dst []byte, j *job) []byte {
+	dst = append(append(dst, "RCPT TO:<"...), j.to...)
+	dst = append(dst, '>')
+	if j.dsn {
+		dst = appendNotify(dst, j.to)
+	}
+	return append(dst, "\r\n"...)
 }
 
 // expect gives the relay time to answer.

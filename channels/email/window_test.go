@@ -11,6 +11,7 @@ import (
 
 	"sitrep/channels"
 	"sitrep/channels/email"
+	"sitrep/internal/smtprig"
 )
 
 // modes is what a relay offers for each way in which messages can follow each other.
@@ -18,10 +19,21 @@ var modes = map[string][]string{
 	"one by one": {"8BITMIME", "SMTPUTF8", "SIZE 50000000"},
 	"pipelining": {"8BITMIME", "SMTPUTF8", "SIZE 50000000", "PIPELINING"},
 	"chunking":   {"8BITMIME", "SMTPUTF8", "SIZE 50000000", "PIPELINING", "CHUNKING"},
+	byLibrary:    {"8BITMIME", "SMTPUTF8", "SIZE 50000000", "PIPELINING", "CHUNKING"},
 }
 
-func sinks() map[string]*sink {
-	return map[string]*sink{"one by one": {}, "pipelining": {pipelining: true}, "chunking": {pipelining: true, chunking: true}}
+// byLibrary is the mode that needs a window of one besides.
+const byLibrary = "by the library"
+
+func windowIn(mode string) int {
+	if mode == byLibrary {
+		return 1
+	}
+	return 0
+}
+
+func sinks() map[string]*smtprig.Sink {
+	return map[string]*smtprig.Sink{"one by one": {}, "pipelining": {Pipelining: true}, "chunking": {Pipelining: true, Chunking: true}, byLibrary: {}}
 }
 
 // sendAll sends n messages with as many attempts at a time as the channel asks for,
@@ -50,28 +62,17 @@ func sendAll(t *testing.T, c *email.Channel, n int) (errs []error) {
 	return errs
 }
 
-// once checks that n recipients have the message, none of them twice.
-func (s *sink) once(t *testing.T, n int) {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.got) != n || s.messages.Load() != int64(n) {
-		t.Errorf("%d messages for %d recipients, want %d", s.messages.Load(), len(s.got), n)
-	}
-}
-
 // TestRoundTrips: what a message costs in answers that had to be waited for.
 func TestRoundTrips(t *testing.T) {
 	for mode, most := range map[string]float64{"one by one": 4.2, "pipelining": 1.3, "chunking": 0.5} {
 		t.Run(mode, func(t *testing.T) {
-			s := sinks()[mode].start(t)
-			s.got = map[string]int{}
-			c := open(t, nil, email.Config{Host: faraway(t, s.addr(), 4*time.Millisecond), TLS: "none", MaxSessions: 1, MaxPerSession: 1000})
+			s := sinks()[mode].Start(t)
+			c := open(t, nil, email.Config{Host: smtprig.Faraway(t, s.Addr(), 4*time.Millisecond), TLS: "none", MaxSessions: 1, MaxPerSession: 1000, Window: windowIn(mode)})
 			if errs := sendAll(t, c, 200); errs != nil {
 				t.Fatal(errs[0])
 			}
-			s.once(t, 200)
-			if got := float64(s.writes.Load()) / 200; got > most {
+			s.Once(t, 200)
+			if got := float64(s.Counts().Writes) / 200; got > most {
 				t.Errorf("%.2f round trips a message, want %.2f at most", got, most)
 			}
 		})
@@ -80,13 +81,13 @@ func TestRoundTrips(t *testing.T) {
 
 // TestWindowOne: no message is sent before the one before it was answered.
 func TestWindowOne(t *testing.T) {
-	s := (&sink{pipelining: true, chunking: true}).start(t)
-	c := open(t, nil, email.Config{Host: s.addr(), TLS: "none", MaxSessions: 1, Window: 1})
+	s := (&smtprig.Sink{Pipelining: true, Chunking: true}).Start(t)
+	c := open(t, nil, email.Config{Host: s.Addr(), TLS: "none", MaxSessions: 1, Window: 1})
 	if errs := sendAll(t, c, 20); errs != nil {
 		t.Fatal(errs[0])
 	}
-	if s.writes.Load() < 80 {
-		t.Errorf("%d answers to wait for 20 messages, want 4 each", s.writes.Load())
+	if n := s.Counts().Writes; n < 80 {
+		t.Errorf("%d answers to wait for 20 messages, want 4 each", n)
 	}
 }
 
@@ -94,18 +95,18 @@ func TestWindowOne(t *testing.T) {
 func TestRefusalInWindow(t *testing.T) {
 	for mode, s := range sinks() {
 		t.Run(mode, func(t *testing.T) {
-			s.refuseEvery, s.got = 10, map[string]int{}
-			s.start(t)
-			errs := sendAll(t, open(t, nil, email.Config{Host: s.addr(), TLS: "none", MaxSessions: 2}), 300)
-			if len(errs) != 30 || s.rcpts.Load() != 300 {
-				t.Errorf("%d errors of 30, %d RCPT of 300", len(errs), s.rcpts.Load())
+			s.RefuseEvery = 10
+			s.Start(t)
+			errs := sendAll(t, open(t, nil, email.Config{Host: s.Addr(), TLS: "none", MaxSessions: 2, Window: windowIn(mode)}), 300)
+			if n := s.Counts().Rcpts; len(errs) != 30 || n != 300 {
+				t.Errorf("%d errors of 30, %d RCPT of 300", len(errs), n)
 			}
 			for _, err := range errs {
 				if f, _ := channels.FaultOf(err); f != channels.Unavailable || !strings.Contains(err.Error(), "451 4.3.0") {
 					t.Fatalf("%s: %v", f, err)
 				}
 			}
-			s.once(t, 270)
+			s.Once(t, 270)
 		})
 	}
 }
@@ -115,14 +116,14 @@ func TestRefusalInWindow(t *testing.T) {
 func TestRelayThatHasEnough(t *testing.T) {
 	for mode, s := range sinks() {
 		t.Run(mode, func(t *testing.T) {
-			s.maxPerConn, s.got = 7, map[string]int{}
-			s.start(t)
-			c := open(t, nil, email.Config{Host: s.addr(), TLS: "none", MaxSessions: 1})
+			s.MaxPerConn = 7
+			s.Start(t)
+			c := open(t, nil, email.Config{Host: s.Addr(), TLS: "none", MaxSessions: 1, Window: windowIn(mode)})
 			if errs := sendAll(t, c, 100); errs != nil {
 				t.Fatalf("%d errors: %v", len(errs), errs[0])
 			}
-			s.once(t, 100)
-			if n := s.total.Load(); n > 17 {
+			s.Once(t, 100)
+			if n := s.Counts().Conns; n > 17 {
 				t.Errorf("%d connections for 100 messages, 7 in each", n)
 			}
 		})
@@ -134,15 +135,15 @@ func TestRelayThatHasEnough(t *testing.T) {
 func TestFewerSessionsThanConfigured(t *testing.T) {
 	for mode, s := range sinks() {
 		t.Run(mode, func(t *testing.T) {
-			s.maxConns, s.think, s.got = 3, time.Millisecond, map[string]int{}
-			s.start(t)
-			c := open(t, nil, email.Config{Host: s.addr(), TLS: "none"})
+			s.MaxConns, s.Think = 3, time.Millisecond
+			s.Start(t)
+			c := open(t, nil, email.Config{Host: s.Addr(), TLS: "none", Window: windowIn(mode)})
 			if errs := sendAll(t, c, 300); errs != nil {
 				t.Fatalf("%d errors: %v", len(errs), errs[0])
 			}
-			s.once(t, 300)
-			if s.tooMany.Load() > 24 {
-				t.Errorf("%d connections were turned away; the first few should have taught us", s.tooMany.Load())
+			s.Once(t, 300)
+			if n := s.Counts().TurnedAway; n > 24 {
+				t.Errorf("%d connections were turned away; the first few should have taught us", n)
 			}
 		})
 	}
@@ -161,7 +162,7 @@ func held(t *testing.T, mode string, answer func(call) string) (*relay, *email.C
 	}}).start(t)
 	release := sync.OnceFunc(func() { close(wait) })
 	t.Cleanup(release)
-	return r, open(t, r, email.Config{MaxSessions: 1}), release
+	return r, open(t, r, email.Config{MaxSessions: 1, Window: windowIn(mode)}), release
 }
 
 // queue begins n attempts, one after another, and returns what each will end with.
@@ -184,6 +185,7 @@ func queue(t *testing.T, ctx context.Context, c *email.Channel, n int) []chan er
 func TestCutInWindow(t *testing.T) {
 	for mode, want := range map[string][]channels.Fault{
 		"one by one": {"", "", channels.Ambiguous, "", "", ""},
+		byLibrary:    {"", "", channels.Ambiguous, "", "", ""},
 		"pipelining": {"", "", channels.Ambiguous, "", "", ""},
 		"chunking":   {"", "", channels.Ambiguous, channels.Ambiguous, channels.Ambiguous, channels.Ambiguous},
 	} {
@@ -216,7 +218,7 @@ func TestCutInWindow(t *testing.T) {
 // nothing else, but where whole messages were sent along it may have them.
 func TestCutBeforeWindow(t *testing.T) {
 	for mode, want := range map[string]channels.Fault{
-		"one by one": channels.Unavailable, "pipelining": channels.Unavailable, "chunking": channels.Ambiguous,
+		"one by one": channels.Unavailable, byLibrary: channels.Unavailable, "pipelining": channels.Unavailable, "chunking": channels.Ambiguous,
 	} {
 		_, c, release := held(t, mode, script("MAIL", hangUp))
 		ends := queue(t, t.Context(), c, 3)
@@ -258,7 +260,7 @@ func TestGoodbyeInWindow(t *testing.T) {
 // TestNeighbours: when one attempt's time is over its session is given up, and those
 // that were under way in it are told the truth; those that still waited are not hurt.
 func TestNeighbours(t *testing.T) {
-	for mode, second := range map[string]channels.Fault{"one by one": "", "pipelining": "", "chunking": channels.Ambiguous} {
+	for mode, second := range map[string]channels.Fault{"one by one": "", byLibrary: "", "pipelining": "", "chunking": channels.Ambiguous} {
 		t.Run(mode, func(t *testing.T) {
 			r, c, release := held(t, mode, func(c call) string {
 				if c.verb == "." && c.nth == 1 {

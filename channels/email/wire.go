@@ -30,6 +30,8 @@ type wire struct {
 	unsent bool
 }
 
+// Read fails once the relay has said more than maxAnswer since we last spoke, unless w is
+// uncounted.
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if w.uncounted {
@@ -41,6 +43,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write remembers a failure, and begins the count of what the relay may say anew.
 func (w *wire) Write(p []byte) (int, error) {
 	if !w.uncounted {
 		w.heard = 0
@@ -59,6 +62,7 @@ type greeted struct {
 	greeting string
 }
 
+// Read yields the greeting before anything else.
 func (g *greeted) Read(p []byte) (int, error) {
 	if g.greeting == "" {
 		return g.Conn.Read(p)
@@ -167,5 +171,8 @@ func (e *endpoint) tlsConfig() (*tls.Config, error) {
 // caError is a mistake in the configuration that only opening a session shows.
 type caError struct{ err error }
 
+// Error says what to correct. It has no secret in it: files are named, not shown.
 func (e *caError) Error() string { return e.err.Error() }
+
+// Unwrap keeps what the system said for errors.Is.
 func (e *caError) Unwrap() error { return e.err }

@@ -183,6 +183,19 @@ func (b *bot) freshen(ctx context.Context, t thread, card channels.Post) error {
 	return err
 }
 
+// freshenLatest brings the card up to date with an update that is corrected, if it is
+// the thread's latest.
+func (b *bot) freshenLatest(ctx context.Context, t thread, card channels.Post, key string) error {
+	found, err := b.read(ctx, t)
+	if err != nil {
+		return again(err, "read the incident's thread, to see whether the update is its latest")
+	}
+	if !latest(found, key) {
+		return nil
+	}
+	return b.freshen(ctx, t, card)
+}
+
 func rootIsGone(err error) bool { return strings.Contains(err.Error(), "create_post.root_id") }
 
 // stopped remembers how far an attempt came, and says so. With something posted and
@@ -208,8 +221,9 @@ func (b *bot) receipt(done progress) channels.Receipt {
 	}
 }
 
-// Edit replaces the posts of an earlier update, and the card. A longer text gets
-// further posts at the thread's end, a shorter one loses its last.
+// Edit replaces the posts of an earlier update, and the card if the thread holds no
+// newer update: the card shows where the incident stands. A longer text gets further
+// posts at the thread's end, a shorter one loses its last.
 func (b *bot) Edit(ctx context.Context, e channels.Envelope, r channels.Receipt) (channels.Receipt, error) {
 	posts, err := payload(e.Message)
 	if err != nil {
@@ -223,7 +237,7 @@ func (b *bot) Edit(ctx context.Context, e channels.Envelope, r channels.Receipt)
 	if len(old) == 0 || t.Root == "" {
 		return r, channels.Errorf(channels.Rejected, "the receipt does not say which posts to correct")
 	}
-	if err := b.freshen(ctx, t, posts.Card); err != nil {
+	if err := b.freshenLatest(ctx, t, posts.Card, e.Key); err != nil {
 		return r, err
 	}
 	done := progress{thread: t}

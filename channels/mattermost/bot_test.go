@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -316,6 +317,38 @@ func TestEdit(t *testing.T) {
 	}
 	if _, err := ed.Edit(t.Context(), envelope(1, "sev1-abc", "x"), channels.Receipt{}); err == nil {
 		t.Error("an empty receipt was edited")
+	}
+}
+
+// TestEditOfAnOlderUpdateLeavesTheCard: the card shows where the incident stands, which
+// a correction of an earlier update does not change.
+func TestEditOfAnOlderUpdateLeavesTheCard(t *testing.T) {
+	r := start(t, asBot)
+	first := send(t, r, envelope(1, "sev1-abc", "Investigating"))
+	second := envelope(2, "sev1-abc", "Resolved")
+	second.Thread = first.Thread
+	for begun := time.Now().UnixMilli(); time.Now().UnixMilli() == begun; { // posts are dated to the millisecond
+		runtime.Gosched()
+	}
+	latest := send(t, r, second)
+	send(t, r, envelope(3, "sev1-abc", "Another incident")) // newer, and none of this thread's business
+	ed := r.channel.(channels.Editor)
+	longer, err := ed.Edit(t.Context(), envelope(1, "sev1-abc", "Investigating it", "all night"), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(r); got[0] != "card: Resolved" || got[1] != "> Investigating it" {
+		t.Errorf("after a correction of the first update the room shows %q", got)
+	}
+	// What the correction added to the first update does not make it the latest.
+	if _, err := ed.Edit(t.Context(), envelope(2, "sev1-abc", "Resolved at last"), latest); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ed.Edit(t.Context(), envelope(1, "sev1-abc", "Investigating all"), longer); err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(r)[:3]; !slices.Equal(got, []string{"card: Resolved at last", "> Investigating all", "> Resolved at last"}) {
+		t.Errorf("after a correction of the latest update the room shows %q", got)
 	}
 }
 

@@ -11,9 +11,10 @@ import (
 
 // seen is a post as read back.
 type seen struct {
-	ID    string `json:"id"`
-	Root  string `json:"root_id"`
-	Props struct {
+	ID      string `json:"id"`
+	Root    string `json:"root_id"`
+	Created int64  `json:"create_at"` // milliseconds
+	Props   struct {
 		Key  string `json:"sitrep_key"`
 		Part int    `json:"sitrep_part"`
 	} `json:"props"`
@@ -91,6 +92,22 @@ func match(found map[string]seen, t thread, key string) progress {
 		done.thread.Root = parts[i].Root
 	}
 	return done
+}
+
+// latest reports whether no update of the thread began after that of the key. An
+// update begins with its first part: a later one may have been added by a correction.
+func latest(found map[string]seen, key string) bool {
+	var ours, newest int64
+	for _, p := range found {
+		switch {
+		case p.Props.Key == "" || p.Props.Part != 1:
+		case p.Props.Key == key:
+			ours = max(ours, p.Created)
+		default:
+			newest = max(newest, p.Created)
+		}
+	}
+	return newest < ours || newest == 0
 }
 
 // Probe asks whether the token works, the room is there and the bot is in it.
