@@ -64,6 +64,11 @@ func (c Clock) Zone() *time.Location { return c.zone }
 // latest such instant that is not more than 12 hours after ref. Zone counts where
 // none was written; nil is UTC. The note is empty or says what had to be decided.
 func (c Clock) Recent(ref time.Time, zone *time.Location) (at time.Time, note string) {
+	at, h := c.recent(ref, zone)
+	return at, h.what
+}
+
+func (c Clock) recent(ref time.Time, zone *time.Location) (at time.Time, note hint) {
 	loc := c.in(zone)
 	y, m, d := ref.In(loc).Date()
 	switch {
@@ -81,13 +86,18 @@ func (c Clock) Recent(ref time.Time, zone *time.Location) (at time.Time, note st
 			}
 		}
 	}
-	return at, c.note(at)
+	return at, c.hint(at, loc)
 }
 
 // After is the instant that c promises in a report that speaks at ref: without a
 // day, the next such instant. With a day it may lie before ref; that is for the
 // caller to refuse. Zone and note are as for [Clock.Recent].
 func (c Clock) After(ref time.Time, zone *time.Location) (at time.Time, note string) {
+	at, h := c.after(ref, zone)
+	return at, h.what
+}
+
+func (c Clock) after(ref time.Time, zone *time.Location) (at time.Time, note hint) {
 	loc := c.in(zone)
 	y, m, d := ref.In(loc).Date()
 	switch {
@@ -106,7 +116,7 @@ func (c Clock) After(ref time.Time, zone *time.Location) (at time.Time, note str
 			}
 		}
 	}
-	return at, c.note(at)
+	return at, c.hint(at, loc)
 }
 
 func (c Clock) in(zone *time.Location) *time.Location {
@@ -136,15 +146,4 @@ func (c Clock) dated(ref time.Time, loc *time.Location) time.Time {
 		}
 	}
 	return best
-}
-
-// note says so if the zone's name speaks of the other half of the year.
-func (c Clock) note(at time.Time) string {
-	t := at.In(c.in(nil))
-	if c.half == either || t.IsDST() == (c.half == daylight) {
-		return ""
-	}
-	name, _ := t.Zone()
-	return fmt.Sprintf("%s is not in force on %s: read as %s %s, the local time of %s.",
-		strings.ToUpper(c.zoneText), t.Format("2 January 2006"), t.Format("15:04"), name, c.zone)
 }

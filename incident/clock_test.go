@@ -102,6 +102,20 @@ func TestClockNotes(t *testing.T) {
 		"2026-11-22 19:20 EST":  "",
 		"2026-07-22 19:20 ET":   "",
 		"2026-07-22 19:20 CET":  "",
+		// A reading that is not there, or twice, and names that say which.
+		"2026-03-08 02:30 ET":                  "skipped 02:30 on 8 March 2026 in America/New_York: taken as 03:30 EDT (07:30 UTC)",
+		"2026-11-01 01:30 ET":                  "showed 01:30 twice on 1 November 2026 in America/New_York: taken as the earlier, 01:30 EDT (05:30 UTC)",
+		"2026-10-25 02:30 CET":                 "taken as the earlier, 02:30 CEST (00:30 UTC)",
+		"2026-10-04 02:15 Australia/Lord_Howe": "skipped 02:15",
+		"2026-11-01 01:30 EST":                 "",
+		"2026-11-01 01:30 EDT":                 "",
+		"2026-11-01 01:30 UTC-5":               "",
+		"2026-11-01 01:30 UTC":                 "",
+		"2026-11-01 00:59 ET":                  "",
+		"2026-11-01 02:00 ET":                  "",
+		"2026-03-08 01:59 ET":                  "",
+		"2026-03-08 03:00 ET":                  "",
+		"2026-11-01T01:30:00-05:00":            "",
 	} {
 		c, err := incident.ParseClock(text)
 		if err != nil {
@@ -171,6 +185,34 @@ func TestParseElapsed(t *testing.T) {
 	for _, text := range []string{"", "a while", "9 parsecs", "-1 hours", "99999 weeks", "9 hours of sleep", strings.Repeat("99999 weeks ", 5000)} {
 		if got, err := incident.ParseElapsed(text); err == nil {
 			t.Errorf("%.30q: %v, want an error", text, got)
+		}
+	}
+}
+
+// TestClockNotesRemedy: what a warning tells the author to write is read as what it
+// says, without another warning.
+func TestClockNotesRemedy(t *testing.T) {
+	for at, want := range map[string][]string{
+		"2027-03-14 02:30 ET":                  {"2027-03-14 07:30"},
+		"2027-11-07 01:30 ET":                  {"2027-11-07 05:30", "2027-11-07 06:30"},
+		"2027-04-04 01:45 Australia/Lord_Howe": {"2027-04-03 14:45", "2027-04-03 15:15"},
+	} {
+		_, _, warnings := resolve(write("19:20 ET", "Identified", "x\n#### Incident Time: 1h\n#### Next Update: "+at), known())
+		if len(warnings) != 1 {
+			t.Errorf("%s: warnings %v", at, warnings)
+			continue
+		}
+		for i, text := range strings.Split(warnings[0].Remedy, `"`)[1:] {
+			if i%2 == 1 {
+				continue
+			}
+			c, err := incident.ParseClock(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, note := c.Recent(utc("2026-11-23 00:00"), nil); note != "" || !got.Equal(utc(want[i/2])) {
+				t.Errorf("%s: %q is %s, %q; want %s", at, text, got.UTC(), note, want[i/2])
+			}
 		}
 	}
 }

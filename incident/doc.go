@@ -24,7 +24,20 @@
 // does not fit the season (EST in July) is read as that place's local time, with a
 // warning. A reading that the clock skipped in spring is taken as by a clock that
 // was not put forward (02:30 becomes 03:30); one that the clock showed twice in
-// autumn is the earlier, unless the name says which (EST, EDT).
+// autumn is the earlier, unless the name says which (EST, EDT). In both cases a
+// warning says which instant was taken and how to write it with its offset.
+//
+// # What is read out of running text
+//
+// A line that says a status or a time in the midst of a section ("Next Update: 8am
+// ET", without a heading mark) is understood and taken out of the text; the section
+// goes on below it, so that nothing moves to another audience. A line that says more
+// ("Next update: 8am ET, sooner if fixed") is a sentence: it is understood and stays.
+// In sections that only internal readers see, such lines stay and count for nothing;
+// a warning says so.
+//
+// An update that resolves its incident promises nothing: a next update that it, or
+// the sender, names all the same is left out, with a warning.
 //
 // Words follow docs/architecture.md: an incident is one outage of one customer, an
 // update is one dated report on it, a promise is when the next update is due.

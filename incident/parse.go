@@ -75,6 +75,7 @@ type reader struct {
 	lines    []string // without their ends; lines[0] is line 1
 	at       int      // index of the next line to read
 	end      int      // index after the last line that counts
+	asides   []aside
 	problems Problems
 	notes    Problems
 }

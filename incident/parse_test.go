@@ -195,7 +195,7 @@ func TestParseSections(t *testing.T) {
 		"bare notes, marked":   {head + "a\n#### Customer Impact\nb\nTechnical notes\nc\n", "a", "b", "c", nil, 0},
 		"notes before impact":  {"ABC SEV1 outage - 19:20 UTC update\nStatus: Identified\na\n\nTechnical notes\nb\n\nCustomer impact\nc\n", "a", "c", "b", nil, 0},
 		"summary in two parts": {"### ABC SEV1 outage\nbefore\n#### Status: Identified\nafter\n", "before\n\nafter", "", "", nil, 0},
-		"next update line":     {head + "a\nNext update: 8am ET\nb\n", "a\nNext update: 8am ET\nb", "", "", nil, 0},
+		"next update line":     {head + "a\nNext update: 8am ET, or so\nb\n", "a\nNext update: 8am ET, or so\nb", "", "", nil, 0},
 		"rule is no heading":   {head + "a\nb\n---\nc\n", "a\nb\n---\nc", "", "", nil, 0},
 		"footer in bold":       {head + "a\n\n_Last updated by Dana on Nov 22_\n\n", "a", "", "", nil, 1},
 		"last updated inside":  {head + "a\nLast updated numbers below.\nb\n", "a\nLast updated numbers below.\nb", "", "", nil, 0},

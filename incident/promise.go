@@ -47,11 +47,11 @@ func parsePromise(text string) (promise, error) {
 }
 
 // at is the instant promised by an update that speaks at ref.
-func (p promise) at(ref time.Time, zone *time.Location) (time.Time, string) {
+func (p promise) at(ref time.Time, zone *time.Location) (time.Time, hint) {
 	if p.isSpan {
-		return ref.Add(p.span), ""
+		return ref.Add(p.span), hint{}
 	}
-	return p.clock.After(ref, zone)
+	return p.clock.after(ref, zone)
 }
 
 // findPromise looks for a sentence that says when the next update comes, and its

@@ -138,13 +138,10 @@ func (r *resolution) status() {
 	if f.Line == 0 {
 		return // Parse has said so
 	}
-	word := strings.TrimFunc(strings.ToLower(f.Text), func(c rune) bool { return c < 'a' || c > 'z' })
-	for _, s := range Statuses() {
-		if word == string(s) {
-			r.u.Status = s
-			return
-		}
+	if r.u.Status = statusOf(f.Text); r.u.Status != "" {
+		return
 	}
+	word := statusWord(f.Text)
 	what := fmt.Sprintf("%q is not a status.", short(f.Text))
 	if word == "" {
 		what = "The status is empty."
@@ -154,6 +151,18 @@ func (r *resolution) status() {
 		remedy = fmt.Sprintf("Did you mean %s? ", near[0]) + remedy
 	}
 	r.problem(f.Line, what, remedy)
+}
+
+// statusOf is the status that a text is, or none.
+func statusOf(text string) Status {
+	if s := Status(statusWord(text)); s.valid() {
+		return s
+	}
+	return ""
+}
+
+func statusWord(text string) string {
+	return strings.TrimFunc(strings.ToLower(text), func(c rune) bool { return c < 'a' || c > 'z' })
 }
 
 func (r *resolution) severity() {

@@ -88,6 +88,7 @@ func TestResolveStart(t *testing.T) {
 		"agrees":           {write("19:20 ET", "Identified", "#### Incident Time: 8.5h\nx"), "2026-11-22 16:25", "", follow},
 		"contradicts":      {write("19:20 ET", "Identified", "#### Incident Time: 3 hours\nx"), "2026-11-22 16:25", "earlier updates put it at 22 November 11:25 EST (8 hours ago)", follow},
 		"front":            {front("2026-11-22 07:00 ET", write("19:20 ET", "Identified", "x")), "2026-11-22 12:00", "", known()},
+		"front, week day":  {front("Sunday 8pm ET", write("19:20 ET", "Identified", "x")), "2026-11-16 01:00", "", known()},
 		"front, bare hour": {front("8pm ET", write("19:20 ET", "Identified", "x")), "2026-11-22 01:00", "", known()},
 		"front disagrees":  {front("7am ET", write("19:20 ET", "Identified", "#### Incident Time: 2 hours\nx")), "2026-11-22 12:00", "the front matter put it", known()},
 	} {
@@ -115,7 +116,7 @@ func TestResolveNext(t *testing.T) {
 		"front":          {"---\nnext_update: 2026-11-23 09:00\n---\n" + write(title, "Identified", "Next update at 8am ET."), "", "2026-11-23 14:00"},
 		"front span":     {"---\nnext_update: 2 hours\n---\n" + write(title, "Identified", "x"), "", "2026-11-23 02:20"},
 		"shared at":      {write(title, "Identified", "x. Next update will be shared\nat 8amET."), "", "2026-11-23 13:00"},
-		"colon":          {write(title, "Identified", "Next update: 8am ET"), "", "2026-11-23 13:00"},
+		"colon":          {write(title, "Identified", "x\nNext update: 8am ET"), "", "2026-11-23 13:00"},
 		"in minutes":     {write(title, "Identified", "The next update follows in about 30 minutes."), "", "2026-11-23 00:50"},
 		"will update":    {write(title, "Identified", "We will update again by 14:30 UTC."), "", "2026-11-23 14:30"},
 		"another":        {write(title, "Identified", "We'll share another status update within the next 2 hours."), "", "2026-11-23 02:20"},
@@ -293,6 +294,9 @@ func TestResolveWarnings(t *testing.T) {
 		"out of order":     {write("17:20 ET", "Identified", "Next update at 9pm ET."), "before the incident's last update", 1},
 		"season":           {write("7:20pm EDT", "Identified", "Next update at 9pm ET."), "EDT is not in force", 1},
 		"promise passed":   {write("18:30 ET", "Identified", "Next update at 7pm ET."), "has passed", 3},
+		"skipped by clock": {write("19:20 ET", "Identified", "x\n#### Next Update: 2027-03-14 02:30 ET"), "03:30 EDT (07:30 UTC)", 4},
+		"shown twice":      {write("19:20 ET", "Identified", "x\n#### Next Update: 2027-11-07 01:30 ET"), "taken as the earlier", 4},
+		"resolved":         {write("19:20 ET", "Resolved", "x\n#### Next Update: 8am ET"), "promises nothing", 4},
 		"more than a time": {write("19:20 ET", "Identified", "x\n#### Next Update\n8am ET on the bridge with all teams"), "only the time", 5},
 	} {
 		t.Run(name, func(t *testing.T) {

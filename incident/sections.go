@@ -16,10 +16,16 @@ type piece struct {
 
 func (p piece) internal() bool { return p.name == SectionTechnical || p.name == "" }
 
+// flows reports whether text below the piece is part of the summary.
+func (p piece) flows() bool {
+	return p.name == SectionSummary || p.name == sectionStatus || p.name == sectionElapsed
+}
+
 // readBody reads everything after the title.
 func (r *reader) readBody() {
 	pieces := r.split()
-	r.duplicates(pieces)
+	named := r.asPieces(pieces)
+	r.duplicates(named)
 	var summary []piece
 	for _, p := range pieces {
 		switch p.name {
@@ -35,8 +41,9 @@ func (r *reader) readBody() {
 			r.keep(p)
 		}
 	}
+	r.fileAsides()
 	r.d.Summary = r.merge(summary)
-	r.missing(pieces)
+	r.missing(named)
 }
 
 // split finds the headings. What stands before the first belongs to the summary.
@@ -46,7 +53,7 @@ func (r *reader) split() []piece {
 	var code fence
 	marked := false
 	for i := r.at; i < r.end; i++ {
-		if code.step(r.lines[i], i) {
+		if code.step(r.lines[i], i) || r.takeAside(i, cur, marked) {
 			continue
 		}
 		h, ok := r.headingAt(i)
@@ -76,8 +83,7 @@ func (r *reader) begins(h heading, cur piece, i int, marked bool) bool {
 	if h.name == SectionTechnical || h.marked || !cur.internal() || (!marked && h.value == "") {
 		return true
 	}
-	r.note(i+1, fmt.Sprintf("%q reads like a heading but has no heading mark, so it stays part of %q and customers do not see it.", short(r.lines[i]), title(cur)),
-		"If it is a heading, put #### before it.")
+	r.noteUnmarked(i, cur)
 	return false
 }
 
@@ -104,16 +110,19 @@ func (r *reader) checkFence(code fence) {
 }
 
 func (r *reader) duplicates(pieces []piece) {
-	first := map[string]int{}
+	first := map[string]piece{}
 	for _, p := range pieces {
 		if p.name == "" || p.line < 0 {
 			continue
 		}
-		if at, ok := first[p.name]; ok {
-			r.problem(p.line+1, fmt.Sprintf("There is a second %q; the first is on line %d.", p.name, at+1), "Put one update in one file, with each section once.")
+		before, ok := first[p.name]
+		if !ok {
+			first[p.name] = p
 			continue
 		}
-		first[p.name] = p.line
+		if p.name != SectionNext || r.saysNext(before) != r.saysNext(p) {
+			r.problem(p.line+1, fmt.Sprintf("There is a second %q; the first is on line %d.", p.name, before.line+1), "Put one update in one file, with each section once.")
+		}
 	}
 }
 

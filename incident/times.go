@@ -27,7 +27,7 @@ func (r *resolution) when() {
 		r.problems = append(r.problems, problemOf(f.Line, err))
 		return
 	}
-	at, note := c.Recent(r.k.Now, r.zone)
+	at, note := c.recent(r.k.Now, r.zone)
 	r.u.At = at
 	if z := c.Zone(); z != nil && named(z) {
 		r.u.Zone = z
@@ -38,9 +38,9 @@ func (r *resolution) when() {
 	}
 }
 
-func (r *resolution) noteZone(line int, note string) {
-	if note != "" {
-		r.warn(line, note, "Write the name without its season (ET, PT, CET) and it is right all year.")
+func (r *resolution) noteZone(line int, note hint) {
+	if note.what != "" {
+		r.warn(line, note.what, note.remedy)
 	}
 }
 
@@ -102,11 +102,11 @@ func (r *resolution) statedStart(f Field) time.Time {
 		r.problems = append(r.problems, problemOf(f.Line, err))
 		return time.Time{}
 	}
-	t, note := c.Recent(r.u.At, r.zone)
-	r.noteZone(f.Line, note)
+	t, note := c.recent(r.u.At, r.zone)
 	if !c.hasDate && !c.hasShift && t.After(r.u.At) {
-		t = t.AddDate(0, 0, -1)
+		t, note = c.recent(r.u.At.Add(-24*time.Hour), r.zone)
 	}
+	r.noteZone(f.Line, note)
 	if t.After(r.u.At.Add(skew)) {
 		r.problem(f.Line, fmt.Sprintf("The incident cannot have started at %s, after this update (%s).", r.clock(t), r.clock(r.u.At)), "Correct `started`, or the time in the title.")
 		return time.Time{}
@@ -159,6 +159,11 @@ func (r *resolution) stated(f Field) {
 	}
 	if !p.whole {
 		r.warn(f.Line, "Of the next update only the time is shown to readers.", "Write the rest into the summary.")
+	}
+	if r.u.Status == Resolved {
+		r.warn(f.Line, "The update resolves the incident, so it promises nothing: its next update is left out.",
+			"Remove it, and say in the summary if a report will follow; or write Monitoring if you will go on with updates.")
+		return
 	}
 	if p.isSpan && f.Line == 0 && r.k.Now.After(r.u.At) {
 		p.span += r.k.Now.Sub(r.u.At) // asked for now, not when the update was written

@@ -169,13 +169,11 @@ func suggestZone(name string) string {
 // unless the zone's name says which (EST, EDT).
 func place(y int, mo time.Month, d, h, mi, s int, loc *time.Location, say half) time.Time {
 	naive := time.Date(y, mo, d, h, mi, s, 0, time.UTC)
-	before := naive.Add(-offset(naive.Add(-36*time.Hour), loc)).In(loc)
-	after := naive.Add(-offset(naive.Add(36*time.Hour), loc)).In(loc)
-	fits := func(t time.Time) bool { return t.Hour() == h && t.Minute() == mi && t.Day() == naive.Day() }
+	before, after := readings(naive, loc)
 	switch {
-	case !fits(after):
+	case !shows(after, naive):
 		return before // also the reading that a spring gap skipped
-	case !fits(before):
+	case !shows(before, naive):
 		return after
 	case say == standard && before.IsDST() != after.IsDST():
 		return map[bool]time.Time{true: after, false: before}[before.IsDST()]
@@ -183,6 +181,20 @@ func place(y int, mo time.Month, d, h, mi, s int, loc *time.Location, say half) 
 		return map[bool]time.Time{true: before, false: after}[before.IsDST()]
 	}
 	return before // the earlier of two, or the only one
+}
+
+// readings are the instants at which a clock in loc shows the time of day of naive,
+// a reading given as if it were UTC, by the offsets in force shortly before and
+// shortly after it: mostly the same instant.
+func readings(naive time.Time, loc *time.Location) (before, after time.Time) {
+	before = naive.Add(-offset(naive.Add(-36*time.Hour), loc)).In(loc)
+	after = naive.Add(-offset(naive.Add(36*time.Hour), loc)).In(loc)
+	return before, after
+}
+
+// shows reports whether the clock at t, in its own zone, reads naive.
+func shows(t, naive time.Time) bool {
+	return t.Hour() == naive.Hour() && t.Minute() == naive.Minute() && t.Day() == naive.Day()
 }
 
 func offset(t time.Time, loc *time.Location) time.Duration {

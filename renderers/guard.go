@@ -13,10 +13,23 @@ import (
 // Policy is what the leak guard holds back from everybody outside the team. Its
 // zero value knows no names, hosts or words of its own, and still finds mentions,
 // addresses, private hosts, code and queries.
+//
+// A Policy reads its names anew for each message unless it was made ready
+// ([Policy.Ready]), which is worth while where there are many customers or people.
 type Policy struct {
 	Hosts   []string         // internal hosts; "corp.example.com" covers its subdomains
 	Words   []string         // configured words and phrases: whole words, any case
 	Parties []incident.Party // all customers, to recognise the names of the others
+
+	ready *guardBook // nil: not made ready
+}
+
+// Ready is p with its names gathered once and for all, for a configuration that many
+// messages are guarded by. Later changes to the fields of the answer, or to what they
+// hold, are not seen by it.
+func (p Policy) Ready() Policy {
+	p.ready = p.book()
+	return p
 }
 
 // FindingKind is what sort of thing a Finding is. The set is closed.
@@ -87,9 +100,10 @@ func (p Policy) Guard(u incident.Update, a incident.Audience, m channels.Message
 
 // guard is a policy made ready for one update and audience.
 type guard struct {
+	*guardBook
 	audience incident.Audience
-	hosts    []string
-	names    []guardName
+	customer string     // whose names in the book do not count
+	own      guardIndex // that customer's names, as this update has them
 }
 
 // hit is something found in a text.
@@ -117,8 +131,9 @@ func (g guard) place(h hit, sections []guardSection) []guardFinding {
 		}
 	}
 	for _, s := range sections {
-		for _, line := range s.hits[guardID{h.kind, h.key}] {
-			add(s, line)
+		for _, own := range s.hits[guardID{h.kind, h.key}] {
+			h.text = guardUnmarked.Replace(own.text) // the author's, and not as one format shows it
+			add(s, own.line)
 		}
 	}
 	for _, s := range sections {
@@ -132,21 +147,24 @@ func (g guard) place(h hit, sections []guardSection) []guardFinding {
 	return found
 }
 
+// guardUnmarked takes out marks that are hardly ever part of what they stand around.
+var guardUnmarked = strings.NewReplacer("`", "", "**", "", "~~", "")
+
 // guardSection is a section that the audience sees, searched once.
 type guardSection struct {
 	VisibleSection
-	hits     map[guardID][]int // the lines on which each thing stands
+	hits     map[guardID][]hit // each thing, once for each line it stands on
 	squashed string
 	lines    []int        // line of each byte of squashed
 	inBlock  map[int]bool // lines of code blocks: the block is one finding
 }
 
 func (g guard) section(s VisibleSection) guardSection {
-	gs := guardSection{VisibleSection: s, hits: map[guardID][]int{}, inBlock: map[int]bool{}}
+	gs := guardSection{VisibleSection: s, hits: map[guardID][]hit{}, inBlock: map[int]bool{}}
 	for _, h := range g.scan(guardNormal(s.Body)) {
 		id := guardID{h.kind, h.key}
-		if !slices.Contains(gs.hits[id][max(0, len(gs.hits[id])-1):], h.line) {
-			gs.hits[id] = append(gs.hits[id], h.line)
+		if there := gs.hits[id]; len(there) == 0 || there[len(there)-1].line != h.line {
+			gs.hits[id] = append(there, h)
 		}
 	}
 	var all strings.Builder

@@ -49,6 +49,7 @@ var (
 	// guardSpan is what makes an inline code span code rather than a name.
 	guardSpanCode = regexp.MustCompile(`[;{}]|\w\(|=>|->|[=!<>]=|\$\w|&&|\|\||::|\s\||\w\s*=\s*\S|\s-{1,2}[a-z]`)
 	guardWrap     = regexp.MustCompile(`\n[ >]*`)
+	guardBlank    = regexp.MustCompile(`\n[ >]*\n`)
 )
 
 // guardCodeIn finds code and queries that are recognised by their words alone,
@@ -56,10 +57,12 @@ var (
 func guardCodeIn(view guardView) []hit {
 	var hits []hit
 	low := strings.ToLower(view.text)
-	unwrapped := guardWrap.ReplaceAllStringFunc(view.text, func(s string) string { return strings.Repeat(" ", len(s)) })
-	for _, q := range guardQueries {
-		for _, m := range q.find(unwrapped, low) {
-			hits = append(hits, guardRun(FoundQuery, view, m))
+	for _, p := range paragraphs(view.text) {
+		unwrapped := guardWrap.ReplaceAllStringFunc(view.text[p[0]:p[1]], func(s string) string { return strings.Repeat(" ", len(s)) })
+		for _, q := range guardQueries {
+			for _, m := range q.find(unwrapped, low) {
+				hits = append(hits, guardRun(FoundQuery, view, []int{p[0] + m[0], p[0] + m[1]}))
+			}
 		}
 	}
 	for _, c := range guardCode {
@@ -68,6 +71,18 @@ func guardCodeIn(view guardView) []hit {
 		}
 	}
 	return hits
+}
+
+// paragraphs is where the paragraphs of a text begin and end. A query does not go on
+// from one to the next, as from a title to the text below it.
+func paragraphs(text string) [][2]int {
+	var all [][2]int
+	from := 0
+	for _, m := range guardBlank.FindAllStringIndex(text, -1) {
+		all = append(all, [2]int{from, m[0]})
+		from = m[1] - 1 // the second line end may be the first of another blank line
+	}
+	return append(all, [2]int{from, len(text)})
 }
 
 // guardPattern is an expression and the words, in lower case, without one of which

@@ -1,90 +1,13 @@
 package renderers
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
-
-	"sitrep/incident"
 )
-
-// guardName is a name or a phrase to look for, word by word.
-type guardName struct {
-	kind  FindingKind
-	text  string
-	words []string // folded
-	exact bool     // up to three letters: counts in capitals only
-	may   bool     // the audience may read it; it shields what it contains
-}
-
-// guardFor makes the policy ready for an update and an audience.
-func (p Policy) guardFor(u incident.Update, a incident.Audience) guard {
-	g := guard{audience: a, hosts: internalHosts(p.Hosts)}
-	own := incident.Party{ID: u.Customer, Name: u.CustomerName, PublicName: u.PublicName}
-	for _, party := range p.Parties {
-		if party.ID == u.Customer {
-			own.Aliases = party.Aliases
-			continue
-		}
-		g.party(party, false)
-	}
-	if u.Customer != "" || u.CustomerName != "" {
-		g.party(own, a == incident.Customer)
-	}
-	g.name(FoundCustomer, u.PublicName, true)
-	for _, c := range p.colleagues() {
-		g.name(FoundMention, c, false)
-	}
-	for _, w := range p.Words {
-		g.name(FoundWord, w, false)
-	}
-	return g
-}
-
-// colleagues are the people of the internal lists, by the names they have there; a
-// first name alone is too common a word, and who is on an outward list too may be
-// named.
-func (p Policy) colleagues() []string {
-	var ours, theirs []string
-	for _, party := range p.Parties {
-		for _, l := range party.Lists {
-			for _, r := range l.To {
-				name := strings.TrimSpace(r.Name)
-				switch {
-				case !strings.Contains(name, " "):
-				case l.Audience == incident.Internal:
-					ours = append(ours, name)
-				default:
-					theirs = append(theirs, name)
-				}
-			}
-		}
-	}
-	slices.Sort(ours)
-	return slices.DeleteFunc(slices.Compact(ours), func(n string) bool { return slices.Contains(theirs, n) })
-}
-
-func (g *guard) party(p incident.Party, may bool) {
-	for _, n := range append([]string{p.ID, p.Name, p.PublicName}, p.Aliases...) {
-		g.name(FoundCustomer, n, may)
-	}
-}
-
-func (g *guard) name(kind FindingKind, text string, may bool) {
-	n := guardName{kind: kind, text: strings.TrimSpace(text), may: may}
-	for _, w := range guardWords(guardNormal(text)) {
-		n.words = append(n.words, w.folded)
-	}
-	if len(n.words) == 0 || (kind == FoundCustomer && utf8.RuneCountInString(n.text) < 2) {
-		return
-	}
-	n.exact = kind == FoundCustomer && len(n.text) <= 3
-	g.names = append(g.names, n)
-}
 
 // guardWord is a run of letters and digits in a normalised text.
 type guardWord struct {
@@ -159,16 +82,7 @@ type guardSpan struct {
 
 // namesIn looks for every name in a text.
 func (g guard) namesIn(view guardView) []hit {
-	words := guardWords(view.text)
-	starts := map[string][]int{}
-	for i, w := range words {
-		starts[w.folded] = append(starts[w.folded], i)
-	}
-	var spans []guardSpan
-	for _, n := range g.names {
-		spans = append(spans, n.find(view.text, words, starts)...)
-	}
-	slices.SortStableFunc(spans, func(a, b guardSpan) int { return cmp.Compare(a.from, b.from) })
+	spans := g.spans(view.text)
 	var hits []hit
 	for i, s := range spans {
 		if !s.may && !shielded(i, spans) {
@@ -176,6 +90,56 @@ func (g guard) namesIn(view guardView) []hit {
 		}
 	}
 	return hits
+}
+
+// spans is every place of a text where a name stands, in order: where its words
+// follow one another, with at most a few characters between them, or run together.
+func (g guard) spans(text string) []guardSpan {
+	words := guardWords(text)
+	var spans []guardSpan
+	for i, w := range words {
+		for _, n := range g.first(w.folded) {
+			if n.follows(words[i:]) {
+				spans = n.span(spans, text, w.from, words[i+len(n.words)-1].to)
+			}
+		}
+		for _, n := range g.joined(w.folded) {
+			spans = n.span(spans, text, w.from, w.to)
+		}
+	}
+	return spans
+}
+
+// span adds a place where a name stands, if it counts there.
+func (n guardName) span(spans []guardSpan, text string, from, to int) []guardSpan {
+	if n.exact && text[from:to] != strings.ToUpper(text[from:to]) {
+		return spans
+	}
+	return append(spans, guardSpan{n, from, to})
+}
+
+// first is the names that begin with a word, joined those that are one run together.
+func (g guard) first(word string) []guardName {
+	return g.choose(g.names.first[word], g.own.first[word])
+}
+
+func (g guard) joined(word string) []guardName {
+	return g.choose(g.names.joined[word], g.own.joined[word])
+}
+
+// choose leaves out what the book says of the update's own customer: it is looked for
+// as the update names it.
+func (g guard) choose(all, own []guardName) []guardName {
+	if len(all) == 0 {
+		return own
+	}
+	chosen := slices.Clone(own)
+	for _, n := range all {
+		if n.party == "" || n.party != g.customer {
+			chosen = append(chosen, n)
+		}
+	}
+	return chosen
 }
 
 // shielded reports that a name stands within one that may be read (the customer
@@ -197,31 +161,6 @@ func shielded(i int, spans []guardSpan) bool {
 		}
 	}
 	return false
-}
-
-// find returns where the words of a name follow one another, with at most a few
-// characters between them, or run together. Starts says where each word stands.
-func (n guardName) find(text string, words []guardWord, starts map[string][]int) []guardSpan {
-	var spans []guardSpan
-	for _, i := range starts[n.words[0]] {
-		if n.follows(words[i:]) {
-			spans = n.add(spans, text, words[i].from, words[i+len(n.words)-1].to)
-		}
-	}
-	joined := strings.Join(n.words, "")
-	if len(n.words) > 1 && len(joined) >= 6 {
-		for _, i := range starts[joined] {
-			spans = n.add(spans, text, words[i].from, words[i].to)
-		}
-	}
-	return spans
-}
-
-func (n guardName) add(spans []guardSpan, text string, from, to int) []guardSpan {
-	if n.exact && text[from:to] != strings.ToUpper(text[from:to]) {
-		return spans
-	}
-	return append(spans, guardSpan{n, from, to})
 }
 
 func (n guardName) follows(words []guardWord) bool {

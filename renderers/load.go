@@ -30,7 +30,8 @@ import (
 // The most particular file is used: one for the customer before one for the
 // channel before one for the audience. A file that only defines blocks ("head",
 // "sections", "foot"; for email.html also "style") changes only these blocks of
-// the built-in template.
+// the built-in template. One with a block whose name nobody uses is a mistake, and so is
+// one with nothing in it: the built-in text would be sent and nobody would know why.
 //
 // Every template is parsed and rendered against all statuses, audiences and a set
 // of awkward updates. If anything is wrong, the error names every mistake with its

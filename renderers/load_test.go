@@ -1,6 +1,7 @@
 package renderers_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -128,6 +129,31 @@ func TestLoadReportsEveryMistake(t *testing.T) {
 			t.Errorf("twice: %s", l)
 		}
 		seen[l] = true
+	}
+}
+
+// TestLoadNamesWhatChangesNothing: a misspelt block or an empty file would leave the
+// built-in text in place without a word.
+func TestLoadNamesWhatChangesNothing(t *testing.T) {
+	_, err := renderers.Load(files(
+		"email.html.tmpl", "\n{{define \"footer\"}}<tr><td>x</td></tr>{{end}}\n{{define \"head\"}}<tr><td>{{template \"mine\" .}}</td></tr>{{end}}{{define \"mine\"}}x{{end}}",
+		"chat.text.tmpl", " \n{{/* nothing */}}\n",
+		"page.title.tmpl", "",
+		"text.subject.tmpl", "{{define \"head\"}}x{{end}}",
+		"text.text.tmpl", "All of it {{block \"own\" .}}x{{end}}{{if .Next}}{{template \"there\" .}}{{end}}{{define \"there\"}}y{{end}}\n\n{{define \"foot\"}}z{{end}}",
+	))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	want := []string{
+		"chat.text.tmpl:1: the file is empty, so the built-in template is used: write a template, or define one of the blocks head, sections, foot, or remove the file",
+		`email.html.tmpl:2:19: nothing uses a block "footer", so it would never be seen: the blocks of email.html.tmpl are style, head, sections, foot`,
+		"page.title.tmpl:1: the file is empty, so the built-in template is used: write a template (page.title.tmpl has no blocks to define), or remove the file",
+		`text.subject.tmpl:1:17: nothing uses a block "head", so it would never be seen: text.subject.tmpl has no blocks; write the whole of it`,
+		`text.text.tmpl:3:17: nothing uses a block "foot", so it would never be seen: the blocks of text.text.tmpl are head, sections, foot`,
+	}
+	if got := strings.Split(err.Error(), "\n"); !slices.Equal(slices.Sorted(slices.Values(got)), want) {
+		t.Errorf("got\n%v\nwant\n%s", err, strings.Join(want, "\n"))
 	}
 }
 

@@ -38,7 +38,7 @@ func pageAttrs() map[string]string {
 // instructions from comments that html/template would drop. These are constants, so
 // that no data can reach an unescaped place.
 const (
-	outlookHead  template.HTML = "<!--[if mso]><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96</o:PixelsPerInch></o:OfficeDocumentSettings></xml><style>table{border-collapse:collapse;mso-table-lspace:0;mso-table-rspace:0}td,th,p,h1,h2,h3,h4,li{font-family:'Segoe UI',Arial,sans-serif!important}</style><![endif]-->"
+	outlookHead  template.HTML = "<!--[if mso]><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96</o:PixelsPerInch></o:OfficeDocumentSettings></xml><style>table{border-collapse:collapse;mso-table-lspace:0;mso-table-rspace:0}td,th,p,h1,h2,h3,h4,li{font-family:'Segoe UI',Arial,sans-serif !important;mso-line-height-rule:exactly}</style><![endif]-->"
 	outlookOpen  template.HTML = `<!--[if mso]><table role="presentation" width="600" align="center" cellpadding="0" cellspacing="0" border="0"><tr><td><![endif]-->`
 	outlookClose template.HTML = `<!--[if mso]></td></tr></table><![endif]-->`
 )

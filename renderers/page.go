@@ -49,8 +49,10 @@ func (w *work) pageSections() []channels.PageSection {
 	return sections
 }
 
-// opaque is an incident's id for a page that anybody may read: stable, and without
-// the customer's name that a readable id holds.
+// opaque is an incident's id for the payload of a page: stable, and without the
+// customer's name that a readable id holds. It is not keyed, as a rendering is a pure
+// function of the update and those stored before must go on matching; so it is not for
+// readers, and the page makes another one for its links ([channels.PageUpdate]).
 func opaque(id string) string {
 	sum := sha256.Sum256([]byte("sitrep page incident\x00" + id))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:15]))

@@ -23,6 +23,7 @@ func (s *Set) tryOut() []error {
 			trials[o.part.format] = s.trials(o.part.format)
 		}
 		views := trials[o.part.format]
+		errs = append(errs, idle(o)...)
 		if found := mistakes(o, views); len(found) > 0 {
 			errs = append(errs, found...)
 			continue

@@ -158,6 +158,25 @@ func TestIncidentsAreNotRecognisedAcrossPages(t *testing.T) {
 	}
 }
 
+// TestThePayloadsIncidentIsNotShown: what a payload calls its incident is a plain hash
+// of an id that can be guessed, so readers get nothing of it, open or resolved.
+func TestThePayloadsIncidentIsNotShown(t *testing.T) {
+	const mark = "plainhash7f3a"
+	w := newWorld(t, "")
+	for seq, status := range []string{"identified", "resolved"} {
+		u := report("x", seq+1, status, 2)
+		u.Incident = mark
+		w.put("public", u)
+		_, front := w.get("/")
+		permalink := strings.TrimPrefix(firstLink(t, front, "/i/"), "http://status.test")
+		for _, path := range append(everywhere("public"), permalink) {
+			if code, body := w.get(path); strings.Contains(body+path, mark) {
+				t.Errorf("%s: %d, and shows what the payload calls the incident", path, code)
+			}
+		}
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	w := newWorld(t, "")
 	outage(w, "public", "public", time.Time{})

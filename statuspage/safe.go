@@ -31,7 +31,7 @@ func newPolicy() *bluemonday.Policy {
 // safe makes the body of a section fit to stand in the page below a heading of the
 // given level: it is sanitised once more although the renderer did so; every
 // element is closed, so that nothing reaches beyond the section; its headings are
-// below the section's own; a wide table scrolls by itself.
+// below the section's own; a wide table and long lines of code scroll by themselves.
 func (s *site) safe(body, text string, level int) template.HTML {
 	clean := s.policy.Sanitize(strings.Map(func(r rune) rune {
 		if turnsText(r) {
@@ -57,12 +57,15 @@ func (s *site) safe(body, text string, level int) template.HTML {
 	return template.HTML(out.String()) // sanitised above, and balanced by parsing
 }
 
-// fit lowers headings below level and gives each table a box that scrolls.
+// fit lowers headings below level, gives each table a box that scrolls, and lets the
+// keyboard reach it, as it does code.
 func fit(parent *html.Node, level int) {
 	for n := parent.FirstChild; n != nil; n = n.NextSibling {
 		switch n.DataAtom {
 		case atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
 			n.Data, n.DataAtom = lowered(level)
+		case atom.Pre:
+			n.Attr = reachable("Code")
 		case atom.Table:
 			n = boxed(n)
 			fit(n.FirstChild, level)
@@ -81,12 +84,18 @@ func lowered(level int) (string, atom.Atom) {
 // boxed puts a table into a box that can be scrolled by keyboard, and returns the
 // box.
 func boxed(table *html.Node) *html.Node {
-	box := &html.Node{Type: html.ElementNode, Data: "div", DataAtom: atom.Div, Attr: []html.Attribute{
-		{Key: "class", Val: "scroll"}, {Key: "role", Val: "region"}, {Key: "aria-label", Val: "Table"}, {Key: "tabindex", Val: "0"},
-	}}
+	scroll := html.Attribute{Key: "class", Val: "scroll"}
+	box := &html.Node{Type: html.ElementNode, Data: "div", DataAtom: atom.Div, Attr: append([]html.Attribute{scroll}, reachable("Table")...)}
 	parent, next := table.Parent, table.NextSibling
 	parent.RemoveChild(table)
 	box.AppendChild(table)
 	parent.InsertBefore(box, next)
 	return box
+}
+
+// reachable are the attributes of a box that scrolls: the keyboard reaches it and a
+// screen reader says what it is. It is a group and not a region, for a page may have
+// many, and they are no landmarks of it.
+func reachable(what string) []html.Attribute {
+	return []html.Attribute{{Key: "role", Val: "group"}, {Key: "aria-label", Val: what}, {Key: "tabindex", Val: "0"}}
 }

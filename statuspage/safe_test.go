@@ -29,9 +29,11 @@ func TestSafe(t *testing.T) {
 		{"base", `<base href="https://x.example"><meta http-equiv="refresh" content="0">`, ""},
 		{"headings", "<h1>a</h1><h4>b</h4>", "<h5>a</h5><h5>b</h5>"},
 		{"turned", "<p>a\u202eb</p>", "<p>ab</p>"},
+		{"code", "<pre><code>a</code></pre>", `<pre role="group" aria-label="Code" tabindex="0"><code>a</code></pre>`},
+		{"code with more", `<pre tabindex="5" role="alert" aria-label="x">a</pre>`, `<pre role="group" aria-label="Code" tabindex="0">a</pre>`},
 		{
 			"table", "<table><thead><tr><th align=\"right\">a</th></tr></thead></table><p>b</p>",
-			`<div class="scroll" role="region" aria-label="Table" tabindex="0"><table><thead><tr><th align="right">a</th></tr></thead></table></div><p>b</p>`,
+			`<div class="scroll" role="group" aria-label="Table" tabindex="0"><table><thead><tr><th align="right">a</th></tr></thead></table></div><p>b</p>`,
 		},
 	}
 	for _, tt := range tests {
