@@ -10,8 +10,12 @@ import (
 type Checks struct {
 	Kinds []string // all there are
 
-	// Open builds the channel from its stanza, as a start would, and forgets it.
+	// Open builds the channel from its stanza, as a start would.
 	Open func(Channel) error
+
+	// Warn says what is no mistake in a stanza and yet deserves a look, in errors as
+	// Open's. It is asked about stanzas without mistakes only.
+	Warn func(Channel) error
 
 	// Address says what is wrong with an address of a list, for that kind.
 	Address func(kind, address string) error
@@ -28,8 +32,14 @@ func (c *Config) Check(k Checks) error {
 		case k.Kinds != nil && !slices.Contains(k.Kinds, ch.Kind):
 			found.add(c.problem(ch.kind, "`"+clip(ch.Kind)+"` is not a kind of channel.", didYouMean(ch.Kind, k.Kinds)))
 		case k.Open != nil:
-			for _, p := range withoutEchoes(c.opened(ch, k.Open(ch))) {
+			mistakes := withoutEchoes(c.opened(ch, k.Open(ch)))
+			for _, p := range mistakes {
 				found.add(p)
+			}
+			if len(mistakes) == 0 && k.Warn != nil {
+				for _, p := range c.opened(ch, k.Warn(ch)) {
+					c.warnings.add(p)
+				}
 			}
 		}
 	}
@@ -48,11 +58,16 @@ func (c *Config) problem(p position, what, remedy string) Problem {
 // withoutEchoes leaves out what a kind says of a key whose value could not be
 // read, such as that it is missing.
 func withoutEchoes(problems []Problem) []Problem {
-	unread := map[position]bool{}
+	unread, secrets := map[position]bool{}, map[string]bool{}
 	for _, p := range problems {
 		unread[position{p.Line, p.Column}] = unread[position{p.Line, p.Column}] || !p.said
+		secrets[p.secret] = p.secret != ""
 	}
-	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return p.said && unread[position{p.Line, p.Column}] })
+	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool {
+		_, sentence, _ := strings.Cut(p.What, ": ") // without the channel's name
+		speaksOf := func(word string) bool { return secrets[strings.TrimRight(word, ".")] }
+		return p.said && (unread[position{p.Line, p.Column}] || slices.ContainsFunc(strings.FieldsFunc(sentence, notInID), speaksOf))
+	})
 }
 
 // opened turns what a kind says of its stanza into problems with a place. The

@@ -37,6 +37,8 @@ type Config struct {
 	Page      Page
 	Serve     Serve
 	Remote    Remote
+	Traces    Traces
+	Bounces   Bounces
 
 	Remind         Remind            // for every customer
 	CustomerRemind map[string]Remind // customer ids with a rule of their own, instead
@@ -110,6 +112,8 @@ type file struct {
 	Inputs   []rawInput       `yaml:"inputs" doc:"Tools that hand updates in to sitrep serve."`
 	Remind   *[]time.Duration `yaml:"remind" doc:"When the internal lists are reminded of a promised update, from the promise: [-10m, 0, 5m]. Default: never."`
 	Escalate *rawEscalate     `yaml:"escalate" doc:"Whom to tell too when a promised update is overdue. Default: nobody."`
+	Bounces  *rawBounces      `yaml:"bounces" doc:"How sitrep serve receives returned mail. It is read at the start of it. Default: not at all."`
+	Traces   *rawTraces       `yaml:"traces" doc:"Where OpenTelemetry traces go. It is read at the start of a command. Default: nowhere."`
 }
 
 func (c *Config) fill(d *decoder, root *yaml.Node) {
@@ -120,6 +124,8 @@ func (c *Config) fill(d *decoder, root *yaml.Node) {
 	c.customers(d, f.Customers)
 	c.inputs(d, f.Inputs)
 	c.reminders(d, f)
+	c.traces(d, f.Traces, root)
+	c.bounces(d, f.Bounces, root)
 	d.strangers()
 }
 

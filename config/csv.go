@@ -16,7 +16,7 @@ type csvFiles map[string][]member
 
 // csvColumns are the columns a file can have, in any order. Only address must be
 // there.
-func csvColumns() []string { return []string{"address", "name", "locale", "zone"} }
+func csvColumns() []string { return []string{"address", "name", "locale", "zone", "required"} }
 
 const (
 	maxCSV  = 10 << 20
@@ -85,7 +85,7 @@ func (d *decoder) csv(src []byte, from text) []member {
 
 // header reads the names of the columns; "" stands for one to ignore.
 func (d *decoder) header(r *csv.Reader) []string {
-	const remedy = "The first row names the columns: address,name,locale,zone. Only address must be there."
+	const remedy = "The first row names the columns: address,name,locale,zone,required. Only address must be there."
 	record, err := r.Read()
 	if errors.Is(err, io.EOF) {
 		d.problem(position{Line: 1}, "The file is empty.", remedy)
@@ -147,7 +147,21 @@ func (d *decoder) row(columns, record []string, line int) (member, bool) {
 	if get["zone"] != "" {
 		f.Zone = d.zone(get["zone"], cell("zone"))
 	}
+	f.Required = yes(get["required"], cell("required"))
 	return f, true
+}
+
+// yes reads a cell that says yes or no, as spreadsheets and people write it. Empty is
+// no.
+func yes(s string, at spot) bool {
+	switch strings.ToLower(s) {
+	case "true", "yes", "1", "x":
+		return true
+	case "", "false", "no", "0":
+	default:
+		at.problem("must be yes or no, not "+at.shown+".", "Write true or false; empty is false.")
+	}
+	return false
 }
 
 func (d *decoder) csvError(err error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,15 +116,59 @@ mail z@abc.example|||contacts2`; got != want {
 	}
 }
 
+// Whoever is to be told by contract is marked, however they came onto the list.
+func TestRequired(t *testing.T) {
+	path := write(t, map[string]string{
+		"l.csv": "address,required\na@x.example,yes\nb@x.example,\nc@x.example,TRUE\nd@x.example,0\n",
+		"sitrep.yaml": twoChannels + `
+customers:
+  - id: x
+    lists:
+      - {id: l, audience: customer, to: [{mail: [{file: l.csv}, {address: e@x.example, required: "${MUST}"}, {address: f@x.example, required: false}]}]}
+      - {id: m, audience: customer, include: [l], to: [{mail: [a@x.example, d@x.example, g@x.example]}]}
+`,
+	})
+	c, err := config.Load(path, []string{"MUST=true"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"a c e", "a c e"} {
+		var got []string
+		for _, r := range c.Customers[0].Lists[i].To {
+			if r.Required {
+				got = append(got, r.Address[:1])
+			}
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("list %d: %v, want %s", i, got, want)
+		}
+	}
+	for entry, want := range map[string]string{
+		"{address: a, required: maybe}":       "`required` must be true or false, not `maybe`.",
+		"{address: a, required: }":            "`required` has no value.",
+		"{file: l.csv, required: true}":       "`required` have no meaning beside `file`.",
+		"{address: a, requird: true}":         "Did you mean `required`?",
+		"{address: a, required: [x]}":         "`required` must be true or false, not a list",
+		"{address: a, required: \"${GONE}\"}": "no variable GONE",
+	} {
+		_, err := config.Parse(path, []byte(twoChannels+"customers: [{id: x, lists: [{id: l, audience: internal, to: [{mail: ["+entry+"]}]}]}]"), nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", entry, err)
+		}
+	}
+}
+
 func TestCSVMistakes(t *testing.T) {
 	for name, c := range map[string]struct{ csv, want string }{
-		"empty":     {"", ":1: The file is empty. The first row names the columns: address,name,locale,zone."},
+		"empty":     {"", ":1: The file is empty. The first row names the columns: address,name,locale,zone,required."},
 		"no header": {"a@abc.example,Alice\n", ":1: There is no column `address`."},
 		"twice":     {"address,Address\n", ":1: The column `address` is there twice."},
-		"unknown":   {"address,tz\n", ":1: `tz` is not a column. Known are address, name, locale, zone."},
+		"unknown":   {"address,tz\n", ":1: `tz` is not a column. Known are address, name, locale, zone, required."},
 		"encoding":  {"address\na\xff\n", ":2: The line is not UTF-8 text."},
 		"locale":    {"address,locale\n\na,123456789\n", ":3: `locale` must be a language tag, and `123456789` is none."},
 		"zone":      {"address,zone\na,Eastern\n", ":2: `zone` must be a time zone, and `Eastern` is none. Did you mean `America/New_York`?"},
+		"required":  {"address,required\na,perhaps\n", ":2: `required` must be yes or no, not `perhaps`. Write true or false; empty is false."},
 		"quotes":    {"address\n\"a\n", ":2: This is not CSV: extraneous or missing \" in quoted-field."},
 		"rows":      {"address\n" + strings.Repeat("a\n", 100_001), ":1: The file has more than 100000 recipients."},
 		"columns":   {"address\na,b\n", ":2: The row has 2 fields, and there are 1 columns."},

@@ -55,15 +55,17 @@ func (u *unfolder) index(id string) int {
 
 // finish gives a list its recipients: its own, and those of the lists it includes.
 func (u *unfolder) finish(l *incident.List, i int) {
-	seen := map[[2]string]bool{}
+	seen := map[[2]string]int{}
 	add := func(f member, via string) {
 		key := [2]string{f.Channel, f.Address}
-		if !seen[key] {
-			seen[key] = true
-			f.Via = join(via, f.Via)
-			l.To = append(l.To, f.Recipient)
-			u.used = append(u.used, use{recipient: f.Recipient, audience: l.Audience, place: f.place})
+		if j, twice := seen[key]; twice {
+			l.To[j].Required = l.To[j].Required || f.Required
+			return
 		}
+		seen[key] = len(l.To)
+		f.Via = join(via, f.Via)
+		l.To = append(l.To, f.Recipient)
+		u.used = append(u.used, use{recipient: f.Recipient, audience: l.Audience, place: f.place})
 	}
 	u.repeated(u.own[i])
 	for _, f := range u.own[i] {
@@ -198,7 +200,7 @@ func (u *unfolder) unknownChannel(channel text) {
 
 func (u *unfolder) single(e entry) member {
 	f := member{
-		Recipient: incident.Recipient{Channel: e.channel.Value, Address: e.address.Value, Name: e.name.Value},
+		Recipient: incident.Recipient{Channel: e.channel.Value, Address: e.address.Value, Name: e.name.Value, Required: e.required},
 		shown:     e.address.Value,
 		place:     Problem{File: u.d.file, Line: e.address.At.Line, Column: e.address.At.Column},
 	}

@@ -160,6 +160,25 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// Each mistake in the environment is said once, and says what is wrong.
+func TestMistakesOfTheEnvironment(t *testing.T) {
+	for env, want := range map[string]string{
+		"SITREP_LEDGER=":                 "SITREP_LEDGER is empty. Write sqlite://PATH, or remove it for the default.",
+		"SITREP_EXPIRE_AFTER=bogus":      "`SITREP_EXPIRE_AFTER` must be a length of time, not `bogus`. Write a number with its unit: 45s, 90m, 4h, 2d or 1h30m.",
+		"SITREP_EXPIRE_AFTER=":           "`SITREP_EXPIRE_AFTER` must be a length of time, not ``. Write a number with its unit: 45s, 90m, 4h, 2d or 1h30m.",
+		"SITREP_EXPIRE_AFTER=1s":         "SITREP_EXPIRE_AFTER is less than a minute. Give deliveries time for a retry: 4h is the default.",
+		"SITREP_SERVE_SHUTDOWN_TIMEOUT=": "`SITREP_SERVE_SHUTDOWN_TIMEOUT` must be a length of time, not ``. Write a number with its unit: 45s, 90m, 4h, 2d or 1h30m.",
+	} {
+		_, err := config.Parse("sitrep.yaml", []byte(small), []string{env, "HOME=/home/x"})
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", env, err, want)
+		}
+	}
+	if _, err := config.Parse("f.yaml", []byte("ledger: ''\n"), nil); err == nil || !strings.Contains(err.Error(), "f.yaml:1:9: `ledger` is empty.") {
+		t.Errorf("an empty ledger: %v", err)
+	}
+}
+
 func TestAnchorsAndMergeKeys(t *testing.T) {
 	c := load(t, `
 x-mail: &mail {kind: email, timeout: 5s, workers: 2}

@@ -16,7 +16,8 @@ type Problem struct {
 	What   string `json:"what"`             // what is wrong, one sentence
 	Remedy string `json:"remedy,omitempty"` // what to write instead, one sentence
 
-	said bool // by a kind about its stanza, not by the decoder
+	said   bool   // by a kind about its stanza, not by the decoder
+	secret string // the key of the secret that could not be read, without its _file
 }
 
 // String is "file:line:col: what remedy", as editors and terminals link it.

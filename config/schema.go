@@ -217,6 +217,10 @@ func (b schemas) addresses() map[string]any {
 		"name":    map[string]any{"type": "string", "description": "Display name."},
 		"locale":  map[string]any{"type": "string", "description": "Language tag such as en-US: how times are written."},
 		"zone":    map[string]any{"type": "string", "description": "Time zone such as Europe/Berlin. Default: the customer's."},
+		"required": map[string]any{
+			"type": []string{"boolean", "string"}, "pattern": "^" + variable + "$",
+			"description": "It is to be told by contract: it cannot unsubscribe, and a bounce suppresses nothing. Default: false.",
+		},
 	}}
 	csvFile := map[string]any{"type": "object", "additionalProperties": false, "required": []string{"file"}, "properties": map[string]any{
 		"file": map[string]any{"type": "string", "description": "A CSV file with the columns " + strings.Join(csvColumns(), ", ") + ", of which only address must be there."},

@@ -26,6 +26,8 @@ func (d *decoder) secret(n *yaml.Node, key string) secret.String {
 	s, ok := d.secretText(n, key)
 	switch {
 	case !ok:
+	case strings.TrimSpace(s) == "" && strings.Contains(key, "."): // of a map, where there are no twins
+		d.problem(at(n), quoted(key)+" is empty.", "Give the secret, or remove the line.")
 	case strings.TrimSpace(s) == "":
 		d.problem(at(n), quoted(key)+" is empty.", "Give the secret, or name a file that holds it with `"+key+"_file`.")
 	case d.exposed && !strings.Contains(n.Value, "${"):

@@ -128,10 +128,11 @@ func (d *decoder) layered(root *yaml.Node, fromFile settings) settings {
 }
 
 // override takes a setting from its environment variable, as strictly as from the
-// file. An empty variable of a list empties it.
+// file. An empty variable of a list empties it. One with a mistake changes nothing, so
+// that nothing else is said of what it would have been.
 func (d *decoder) override(v *viper.Viper, l leaf, value string) {
 	e := *d
-	e.file, e.env = "", nil
+	e.file, e.env, e.out = "", nil, &collector{}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.ReplaceAll(value, "${", "$${")}
 	target := reflect.New(reflect.TypeFor[settings]().FieldByIndex(l.index).Type).Elem()
 	if target.Kind() == reflect.Slice {
@@ -140,7 +141,13 @@ func (d *decoder) override(v *viper.Viper, l leaf, value string) {
 		e.decode(n, l.env(), target)
 		e.path(l.keys[len(l.keys)-1], target)
 	}
-	v.Set(strings.Join(l.keys, delimiter), target.Interface())
+	mistakes := e.out.sorted()
+	for _, p := range mistakes {
+		d.out.add(p)
+	}
+	if len(mistakes) == 0 {
+		v.Set(strings.Join(l.keys, delimiter), target.Interface())
+	}
 }
 
 func commas(s string) []string {
@@ -228,9 +235,12 @@ func (c *Config) ledger(d *decoder, ledger string, root *yaml.Node) {
 	at := d.where(root, "ledger")
 	path, ok := strings.CutPrefix(ledger, sqlitePrefix)
 	scheme, _, hasScheme := strings.Cut(ledger, "://")
+	_, set := d.env["SITREP_LEDGER"]
 	switch {
-	case ledger == "" && at.Line == 0:
+	case ledger == "" && at.Line == 0 && !set:
 		at.problem("has no default, for there is no home directory.", "Say where it is: `ledger: sqlite:///var/lib/sitrep/sitrep.db`.")
+	case ledger == "":
+		at.problem("is empty.", "Write sqlite://PATH, or remove it for the default.")
 	case scheme == "postgres" || scheme == "postgresql":
 		c.postgres(d, at, ledger, root)
 	case !ok && hasScheme:

@@ -237,3 +237,59 @@ func TestCheckPlacesWhatKindsSay(t *testing.T) {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 }
+
+// A secret that cannot be read is one mistake: that it is missing is none.
+func TestCheckSaysAnUnreadSecretOnce(t *testing.T) {
+	for stanza, want := range map[string]string{
+		"token_file: nowhere": "sitrep.yaml:1:48: `token_file`: there is no file nowhere. Paths are relative to the directory of the configuration file.",
+		`token: "${NONE}"`:    "sitrep.yaml:1:43: `token` uses ${NONE}, and the environment has no variable NONE. Set it where sitrep is started, or write $${ if the text itself is meant.",
+		"token: ~":            "sitrep.yaml:1:36: `token` has no value. Write one, or remove the line.",
+		"host: x":             "sitrep.yaml:1:12: Channel token: needs a token or a webhook.",
+		"webhook_file: nowhere, x1: 2": "sitrep.yaml:1:50: `webhook_file`: there is no file nowhere. Paths are relative to the directory of the configuration file.\n" +
+			"sitrep.yaml:1:59: `x1` is not a setting here. Known are expire_after, host, id, kind, on_ambiguous, retry, timeout, token, webhook, workers.",
+	} {
+		c := load(t, "channels: [{id: token, kind: chat, "+stanza+"}]")
+		err := c.Check(config.Checks{Open: func(ch config.Channel) error {
+			var s struct {
+				Host    string        `yaml:"host"`
+				Token   secret.String `yaml:"token"`
+				Webhook secret.String `yaml:"webhook"`
+			}
+			err := ch.Decode(&s)
+			if s.Token.Empty() && s.Webhook.Empty() {
+				err = errors.Join(err, errors.New("needs a token or a webhook"))
+			}
+			if strings.Contains(s.Webhook.Reveal(), " ") {
+				err = errors.Join(err, errors.New("what webhook holds is no address"))
+			}
+			return err
+		}})
+		if err == nil || err.Error() != want {
+			t.Errorf("%s:\n%v\nwant\n%s", stanza, err, want)
+		}
+	}
+}
+
+// What is no mistake is a warning at its key, and only in a stanza without mistakes.
+func TestCheckWarns(t *testing.T) {
+	c := load(t, "channels:\n  - {id: a, kind: email, host: x}\n  - {id: b, kind: email, host: bad}\n"+
+		"customers: [{id: c, lists: [{id: l, audience: internal, to: [{a: [x]}]}]}]")
+	err := c.Check(config.Checks{
+		Open: func(ch config.Channel) error {
+			if ch.ID == "b" {
+				return errors.New("host: it is bad")
+			}
+			return nil
+		},
+		Warn: func(config.Channel) error {
+			return errors.Join(errors.New("host: it is odd"), errors.New("host: and small"))
+		},
+	})
+	if err == nil || err.Error() != "sitrep.yaml:3:32: Channel b: host: it is bad." {
+		t.Error(err)
+	}
+	want := "sitrep.yaml:2:32: Channel a: host: and small.\nsitrep.yaml:2:32: Channel a: host: it is odd."
+	if got := config.Lines(c.Warnings()); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

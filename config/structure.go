@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"sitrep/internal/secret"
 )
 
 // structure decodes a mapping into a struct. also are keys that are somebody
@@ -65,14 +67,37 @@ func (d *decoder) field(n *yaml.Node, p pair, f field, given map[string]*yaml.No
 			"Keep one of them.")
 		return
 	}
+	if f.twin != "" {
+		d.credential(p, f)
+		return
+	}
 	switch {
-	case f.ofFile:
-		f.value.Set(reflect.ValueOf(d.secretFile(resolve(p.value), name)))
 	case single(f.value) && isNull(resolve(p.value)):
 		d.problem(at(p.key), "`"+clip(name)+"` has no value.", "Write one, or remove the line.")
 	default:
 		d.decode(p.value, name, f.value)
 		d.path(name, f.value)
+	}
+}
+
+// credential decodes a secret or the name of its file. Mistakes say which secret it
+// was that could not be read; it is something all the same, for it is not missing.
+func (d *decoder) credential(p pair, f field) {
+	e := *d
+	e.out = &collector{}
+	name := p.key.Value
+	switch {
+	case f.ofFile:
+		f.value.Set(reflect.ValueOf(e.secretFile(resolve(p.value), name)))
+	case isNull(resolve(p.value)):
+		e.problem(at(p.key), "`"+clip(name)+"` has no value.", "Write one, or remove the line.")
+	default:
+		e.decode(p.value, name, f.value)
+	}
+	for _, x := range e.out.sorted() {
+		x.secret = strings.TrimSuffix(name, "_file")
+		d.out.add(x)
+		f.value.Set(reflect.ValueOf(secret.New("this secret could not be read")))
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -19,6 +20,9 @@ type entry struct {
 	name    text
 	locale  text
 	zone    text
+
+	required bool
+	asked    position // where required stands
 }
 
 func (a *addresses) take(d *decoder, n *yaml.Node, _ string) {
@@ -65,13 +69,20 @@ func (a *addresses) one(d *decoder, channel text, n *yaml.Node) {
 }
 
 // recipientKeys are the keys of an address written as a mapping.
-func recipientKeys() []string { return []string{"address", "file", "locale", "name", "zone"} }
+func recipientKeys() []string {
+	return []string{"address", "file", "locale", "name", "required", "zone"}
+}
 
 func (e *entry) fields(d *decoder, n *yaml.Node) {
 	into := map[string]*text{"address": &e.address, "file": &e.file, "locale": &e.locale, "name": &e.name, "zone": &e.zone}
 	for _, p := range d.pairs(n) {
 		if t, ok := into[p.key.Value]; ok {
 			t.take(d, resolve(p.value), p.key.Value)
+			continue
+		}
+		if p.key.Value == "required" {
+			e.asked = at(p.key)
+			d.truth(resolve(p.value), "required", reflect.ValueOf(&e.required).Elem())
 			continue
 		}
 		d.problem(at(p.key), "`"+clip(p.key.Value)+"` is not a setting here.", didYouMean(p.key.Value, recipientKeys()))
@@ -85,9 +96,9 @@ func (e *entry) fields(d *decoder, n *yaml.Node) {
 		d.problem(e.file.At, "`address` and `file` stand in one entry.", "Make two entries of them.")
 		e.file = text{}
 	case !hasAddress && !hasFile:
-		d.problem(at(n), "The recipient has no `address`.", "Write `{address: …, name: …, locale: …, zone: …}` or `{file: list.csv}`.")
-	case hasFile && (e.name.Value != "" || e.locale.Value != "" || e.zone.Value != ""):
-		d.problem(e.file.At, "`name`, `locale` and `zone` have no meaning beside `file`.", "They are columns of the file.")
+		d.problem(at(n), "The recipient has no `address`.", "Write `{address: …, name: …, locale: …, zone: …, required: true}` or `{file: list.csv}`.")
+	case hasFile && (e.name.Value != "" || e.locale.Value != "" || e.zone.Value != "" || e.asked != (position{})):
+		d.problem(e.file.At, "`name`, `locale`, `zone` and `required` have no meaning beside `file`.", "They are columns of the file.")
 	}
 }
 

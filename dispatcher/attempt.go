@@ -12,13 +12,18 @@ import (
 
 // attempt makes at most one attempt at a claim and says what became of it.
 func (l *lane) attempt(soft, hard context.Context, by *hand, h held) ledger.Settlement {
+	l.crew.watchClock(hard)
 	now := l.d.o.Now()
 	s := ledger.Settlement{ID: h.ID, Owner: h.Owner, Attempt: h.Claim.Attempt, Started: now, Ended: now}
+	if l.crew.recalls.includes(h) {
+		return recalled(s, h.Claim)
+	}
 	if back, due := l.giveBack(soft, h, now); back {
 		s.Untried, s.Due = true, due
 		return s
 	}
-	late, doubt := !now.Before(h.Expire), h.Interrupted || h.Ambiguous
+	doubt := h.Interrupted || h.Ambiguous
+	late := !now.Before(h.Expire) && (l.gone || !l.crew.clock.excuses(h.Claim))
 	if late && !doubt {
 		return expired(s, h.Claim)
 	}
@@ -35,13 +40,14 @@ func (l *lane) attempt(soft, hard context.Context, by *hand, h held) ledger.Sett
 		return expired(s, h.Claim)
 	}
 	l.send(hard, by, e, h.Claim, &s)
+	l.traceAttempt(h.Claim, &s)
 	return fit(s)
 }
 
 // giveBack says whether a claim goes back untried, and until when: the program
 // stops, the lease may have passed to somebody else, or the channel rests.
 func (l *lane) giveBack(soft context.Context, h held, now time.Time) (bool, time.Time) {
-	if soft.Err() != nil || !l.crew.lease.holds(h.claimed, h.until, now) {
+	if soft.Err() != nil || !l.crew.lease.holds(h.claimed, h.until, time.Now()) {
 		return true, now
 	}
 	if _, resting := l.resting(now); resting {
@@ -57,7 +63,7 @@ func (l *lane) envelope(hard context.Context, c ledger.Claim) (channels.Envelope
 	ctx, cancel := context.WithTimeout(hard, l.d.o.Lease)
 	defer cancel()
 	m, err := l.crew.cache.get(ctx, c.Rendering)
-	return channels.Envelope{Key: c.Key, To: c.To, Message: m, Thread: c.Thread, Accepted: c.Accepted, List: c.List, Audience: c.Audience}, err
+	return channels.Envelope{Key: c.Key, To: c.To, Message: m, Thread: c.Thread, Accepted: c.Accepted, List: c.List, Audience: c.Audience, Required: l.requires(c)}, err
 }
 
 // send is the attempt itself.
@@ -79,6 +85,17 @@ func (l *lane) send(hard context.Context, by *hand, e channels.Envelope, c ledge
 	l.d.o.Log.Warn("an attempt failed", "channel", l.ID, "delivery", c.Key, "attempt", c.Attempt,
 		"fault", string(fault), "error", oneLine(s.Detail))
 	l.afterFault(hard, c, asked, s)
+	if s.Suppress && e.Required {
+		s.Suppress = false
+		l.d.o.Log.Error("a recipient that is to be told by contract cannot be reached: correct the address in the customer's lists",
+			"customer", c.Customer, "channel", l.ID, "delivery", c.Key, "error", oneLine(s.Detail))
+	}
+}
+
+// requires reports whether the recipient is to be told by contract, by the lists as
+// they are now.
+func (l *lane) requires(c ledger.Claim) bool {
+	return l.crew.keeper.rosters().requires(c.Customer, c.Channel, c.To.Address)
 }
 
 // afterFault decides what a failed attempt leads to. It follows from the fault
@@ -113,6 +130,7 @@ func (l *lane) settleDoubt(
 	if l.find == nil {
 		if late || (l.Ambiguous == channels.KeepUnknown && !c.Reopened) {
 			s.Outcome, s.Fault, s.Detail = ledger.Unknown, channels.Ambiguous, unknownWhy(c)
+			s.Untried = true // this claim sent nothing and asked nobody
 			return true
 		}
 		return false
@@ -122,6 +140,7 @@ func (l *lane) settleDoubt(
 		return a
 	})
 	s.Ended = l.d.o.Now()
+	l.traceFind(c, s.Started, s.Ended, a)
 	switch {
 	case a.err == nil && a.found:
 		s.Outcome, s.Receipt = ledger.Delivered, a.receipt
@@ -162,8 +181,10 @@ func unknownWhy(c ledger.Claim) string {
 	return "it may have arrived: the connection was lost before the answer came"
 }
 
+// expired ends a delivery whose time is over. This claim was no attempt and is not
+// counted as one.
 func expired(s ledger.Settlement, c ledger.Claim) ledger.Settlement {
-	s.Outcome = ledger.Expired
+	s.Outcome, s.Untried = ledger.Expired, true
 	after := incident.Hours(c.Expire.Sub(c.Accepted))
 	switch tries := c.Attempt - 1; {
 	case tries <= 0:

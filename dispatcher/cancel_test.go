@@ -56,6 +56,41 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// What a lane had claimed ahead is taken back too; what it had begun goes on, and what
+// comes later is sent.
+func TestCancelReachesClaims(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mail := takes(10 * time.Second)
+		r := newRig(t, lane("mail", mail))
+		var to []string
+		for c := 'a'; c < 'p'; c++ {
+			to = append(to, "mail:"+string(c))
+		}
+		update := r.accept("INC-1", 1, time.Hour, to...)
+		stop := r.start()
+		soon(t, "four are under way", func() bool { return mail.busy() == 4 })
+		got, err := r.d.Cancel(t.Context(), update)
+		if err != nil || got.UnderWay <= 4 {
+			t.Fatalf("%d under way, %v; want some that were not begun", got.UnderWay, err)
+		}
+		time.Sleep(time.Minute)
+		r.tally(update, ledger.Delivered, 4)
+		r.tally(update, ledger.Cancelled, 11)
+		if n := len(r.kinds(dispatcher.EventSettled)); n != 15 {
+			t.Errorf("%d events, want 15", n)
+		}
+		r.accept("INC-1", 1, time.Hour, "mail:added")
+		time.Sleep(2 * time.Minute)
+		r.outcome(update, "mail:added", ledger.Delivered)
+		later := r.accept("INC-1", 2, time.Hour, to...)
+		time.Sleep(2 * time.Minute)
+		r.tally(later, ledger.Delivered, 15)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestCancelUnknown(t *testing.T) {
 	r := newRig(t)
 	if _, err := r.d.Cancel(t.Context(), "nothing"); !errors.Is(err, ledger.ErrNotFound) {

@@ -11,26 +11,35 @@ import (
 //
 //	per lane: one feeder (claims), Workers workers (attempt)
 //	one settler (records, in groups), one lease keeper
+//	one expander (writes down the deliveries of large updates)
+//	of a Run: one keeper of the rosters
 //
 // A feeder hands claims to its workers, they hand settlements to the settler, and
 // the settler tells the lane. Nothing else is shared between lanes but the settler,
 // which no channel can hold up.
 type crew struct {
-	d       *Dispatcher
-	scope   Scope
-	mu      sync.Mutex // held for lanes, and while one is put in another's place
-	lanes   []*lane
-	start   func(l *lane, after <-chan struct{}) // nil: not begun, or to end
-	settler *settler
-	cache   *cache
-	lease   lease
-	open    atomic.Int64  // claims not yet settled
-	quiet   chan struct{} // a lane may have run dry
+	d        *Dispatcher
+	scope    Scope
+	mu       sync.Mutex // held for lanes, and while one is put in another's place
+	lanes    []*lane
+	start    func(l *lane, after <-chan struct{}) // nil: not begun, or to end
+	forGood  bool                                 // a Run, not a Work
+	settler  *settler
+	expander *expander
+	keeper   *keeper
+	recalls  recalls
+	cache    *cache
+	lease    lease
+	clock    *clock
+	open     atomic.Int64  // claims not yet settled
+	quiet    chan struct{} // a lane may have run dry
 }
 
 func newCrew(d *Dispatcher, s Scope, lanes []Lane) *crew {
-	c := &crew{d: d, scope: s, quiet: make(chan struct{}, 1), cache: newCache(d.o.Ledger)}
+	c := &crew{d: d, scope: s, quiet: make(chan struct{}, 1), cache: newCache(d.o.Ledger), clock: newClock(d.o.Now)}
 	c.settler = newSettler(d, &c.open)
+	c.expander = newExpander(c)
+	c.keeper = newKeeper(d)
 	for _, l := range lanes {
 		c.lanes = append(c.lanes, newLane(c, l))
 	}
@@ -48,6 +57,10 @@ func (c *crew) run(ctx context.Context, untilDry bool) error {
 	var lanes, rest sync.WaitGroup
 	rest.Go(func() { c.killAfterGrace(soft, hard, kill) })
 	rest.Go(func() { c.keepLease(hard) })
+	rest.Go(func() { c.expander.run(soft) })
+	if c.forGood = !untilDry; c.forGood {
+		rest.Go(func() { c.keeper.run(soft) })
+	}
 	settled := make(chan error, 1)
 	go func() { settled <- c.settler.run(soft) }()
 	c.begin(func(l *lane, after <-chan struct{}) {
@@ -89,7 +102,8 @@ func (c *crew) killAfterGrace(soft, hard context.Context, kill context.CancelFun
 }
 
 // waitDry waits until no lane has anything pending (true) or soft is done (false).
-// Lanes do not depend on each other, so each can be asked by itself.
+// Lanes do not depend on each other, so each can be asked by itself; but the expander
+// first, which makes work for them.
 func (c *crew) waitDry(soft context.Context) bool {
 	for {
 		if c.allDry() {
@@ -104,6 +118,9 @@ func (c *crew) waitDry(soft context.Context) bool {
 }
 
 func (c *crew) allDry() bool {
+	if !c.expander.dry() {
+		return false
+	}
 	for _, l := range c.all() {
 		if !l.dry() {
 			return false
@@ -121,7 +138,8 @@ func nudge(c chan struct{}) {
 	}
 }
 
-// lease knows until when what this process has claimed is its own.
+// lease knows until when what this process has claimed is its own, in time that has
+// passed.
 type lease struct {
 	mu      sync.Mutex
 	renewed time.Time // everything held when it was renewed is ours until then
@@ -145,23 +163,36 @@ func (l *lease) holds(claimed, until, now time.Time) bool {
 func (c *crew) keepLease(hard context.Context) {
 	tick := time.NewTicker(c.d.o.Lease / 3)
 	defer tick.Stop()
-	good := c.d.o.Now()
+	c.rewind(hard, clocksApart)
+	good, rewound := time.Now(), time.Now()
 	for {
 		select {
 		case <-hard.Done():
 			return
 		case <-tick.C:
 		}
-		now := c.d.o.Now()
-		if c.open.Load() > 0 && !c.renew(hard, now, now.Sub(good) > c.d.o.Lease) {
+		c.watchClock(hard)
+		now := time.Now()
+		if skew, every := c.clock.skew(c.d.o.Now()); now.Sub(rewound) >= every {
+			rewound = now
+			c.rewind(hard, skew)
+		}
+		if c.open.Load() > 0 && !c.renew(hard, now.Sub(good) > c.d.o.Lease) {
 			continue
 		}
 		good = now
 	}
 }
 
-func (c *crew) renew(hard context.Context, now time.Time, late bool) bool {
-	until := now.Add(c.d.o.Lease)
+// lapse gives everything held up for lost.
+func (l *lease) lapse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lapsed, l.renewed = time.Now(), time.Time{}
+}
+
+func (c *crew) renew(hard context.Context, late bool) bool {
+	now, until := time.Now(), c.d.o.Now().Add(c.d.o.Lease)
 	ctx, cancel := context.WithTimeout(hard, c.d.o.Lease/3)
 	defer cancel()
 	if err := c.d.o.Ledger.Renew(ctx, c.d.owner, until); err != nil {
@@ -172,7 +203,7 @@ func (c *crew) renew(hard context.Context, now time.Time, late bool) bool {
 	}
 	c.lease.mu.Lock()
 	defer c.lease.mu.Unlock()
-	c.lease.renewed = until
+	c.lease.renewed = now.Add(c.d.o.Lease)
 	if late {
 		c.lease.lapsed = now
 	}

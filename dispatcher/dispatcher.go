@@ -33,6 +33,7 @@ type Options struct {
 
 	Record  Recorder         // nil: nothing is counted
 	OnEvent func(Event)      // nil: nobody watches; called from many goroutines, must not block
+	OnSpan  func(Span)       // nil: nothing is traced, at no cost; otherwise as OnEvent
 	Log     *slog.Logger     // nil: nothing is logged
 	Now     func() time.Time // nil: time.Now
 
@@ -53,7 +54,7 @@ type Lane struct {
 	Channel  channels.Channel
 
 	Workers int           // attempts at a time; 0: Spec.Workers, or four
-	Timeout time.Duration // of one attempt; 0: thirty seconds
+	Timeout time.Duration // of one attempt; 0: Spec.Timeout, or thirty seconds
 	Expire  time.Duration // age at which a delivery is given up; 0: four hours
 	Backoff Backoff
 
@@ -81,6 +82,8 @@ type Dispatcher struct {
 	o     Options
 	owner string                // unique to this process: who leases
 	crew  *atomic.Pointer[crew] // of all that came of one by Reload
+
+	rosters rosters // of this configuration
 }
 
 // New checks the options whole and returns every mistake at once. It starts
@@ -90,7 +93,7 @@ func New(o Options) (*Dispatcher, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return &Dispatcher{o: o, owner: rand.Text(), crew: &atomic.Pointer[crew]{}}, nil
+	return &Dispatcher{o: o, owner: rand.Text(), crew: &atomic.Pointer[crew]{}, rosters: newRosters(o.Parties)}, nil
 }
 
 func (o Options) filled() Options {
@@ -106,6 +109,7 @@ func (o Options) filled() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Guard = o.Guard.Ready()
 	o.Grace = positive(o.Grace, defaultGrace)
 	o.Lease = positive(o.Lease, defaultLease)
 	o.Poll = positive(o.Poll, defaultPoll)
@@ -129,7 +133,7 @@ func (l Lane) filled() Lane {
 	}
 	spec := l.Channel.Spec()
 	l.Workers = positive(l.Workers, positive(spec.Workers, defaultWorkers))
-	l.Timeout = positive(l.Timeout, defaultTimeout)
+	l.Timeout = positive(l.Timeout, positive(spec.Timeout, defaultTimeout))
 	l.Expire = positive(l.Expire, defaultExpire)
 	l.Backoff = l.Backoff.filled()
 	if l.Ambiguous == "" {

@@ -2,7 +2,7 @@
 // delivery reaches an outcome.
 //
 //	Prepare  read → resolve → plan → render → leak guard     (records nothing)
-//	Publish  update and deliveries, one durable transaction  (the sender's call returns)
+//	Publish  update and recipients, one durable transaction  (the sender's call returns)
 //	Run      lanes: claim → attempt → settle                 (until stopped)
 //	Work     the same, until nothing is pending
 //
@@ -23,17 +23,33 @@
 //     remote side asked for, and never more than an hour.
 //   - A channel that limits or refuses us rests as a whole, durably, and comes back
 //     with one attempt at a time until one gets through.
+//   - A clock that is set, forward or back, loses nothing, sends nothing twice and
+//     leaves nothing waiting: see clock.go. What it makes look too old and was never
+//     tried is tried once.
 //   - Nothing is sent to anybody when the leak guard finds something, unless a reason
 //     is put on record.
+//
+// # Many recipients
+//
+// Who is told is decided for classes of recipients, which differ in nothing but
+// address and name; so a plan costs as much for a hundred thousand as for a hundred,
+// and holds as much. The recipients of a large customer are put into the ledger as a
+// roster when the program begins and when its configuration changes. An update for
+// more than five hundred is accepted with its first few hundred deliveries; what it
+// decided about the others is frozen beside them (who, by which roster; as what, by
+// which words; until when), and whoever is at work writes them down, chunk by chunk.
+// One function makes the deliveries of both. Whether an address is still written to
+// is looked up when its delivery is written down.
 //
 // # Goroutines
 //
 // Prepare and Publish start none. Run and Work own, until they return: per lane a
 // feeder, which claims ahead of the workers and otherwise sleeps, and its workers;
-// one settler, which records results in groups; one keeper of the lease. A worker's
-// attempts run in a second goroutine of its own, so that a channel that ignores its
-// deadline can be left alone. Stopping ends them in this order: feeders, workers (attempts in flight
-// have a grace), settler.
+// one settler, which records results in groups; one keeper of the lease; one
+// expander, which writes down what large updates have left. Run also owns a keeper of
+// the rosters. A worker's attempts run in a second goroutine of its own, so that a
+// channel that ignores its deadline can be left alone. Stopping ends them in this
+// order: feeders, workers (attempts in flight have a grace), settler.
 //
 // # What a fault leads to
 //
@@ -41,7 +57,7 @@
 //	unavailable   again, with back-off, until the delivery's age ends it
 //	rate_limited  the channel rests as long as it was asked to; then again
 //	unauthorized  the channel rests for one to five minutes; then again
-//	no_recipient  failed, and the address is not written to any more
+//	no_recipient  failed, and the address is not written to any more (unless a contract requires it)
 //	rejected      failed
 //	ambiguous     ask the channel before sending again; if it cannot tell: resend or unknown
 package dispatcher

@@ -62,7 +62,7 @@ func TestRule3OldUpdateStaysOld(t *testing.T) {
 	r.publish(dispatcher.Submission{Source: []byte(strings.Replace(text, "Identified", "Resolved", 1))})
 	r.work()
 	p := r.prepare(dispatcher.Submission{Source: []byte(text)})
-	if p.New != 0 || len(p.Plan.Deliveries) != 0 || len(p.Plan.Left) != 4 ||
+	if p.New != 0 || p.Plan.Count() != 0 || len(p.Plan.Left) != 4 ||
 		!strings.Contains(p.Plan.Left[0].Why, "update 2 of the incident (resolved) was accepted since") {
 		t.Errorf("plan %+v", p.Plan)
 	}

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"sitrep/channels"
 	"sitrep/incident"
 	"sitrep/ledger"
 	"sitrep/renderers"
@@ -46,6 +44,7 @@ type Prepared struct {
 	submission Submission
 	override   string
 	cleared    bool
+	took       span // Prepare
 }
 
 // Prepare reads, resolves and plans an update, and has the leak guard read what
@@ -56,6 +55,13 @@ type Prepared struct {
 // the leak guard refuses is a *Refusal. Both come with a Prepared as complete as it
 // can be. Any other error is the ledger's.
 func (d *Dispatcher) Prepare(ctx context.Context, s Submission) (Prepared, error) {
+	began := d.o.Now()
+	p, err := d.prepare(ctx, s)
+	p.took = span{began, d.o.Now()}
+	return p, err
+}
+
+func (d *Dispatcher) prepare(ctx context.Context, s Submission) (Prepared, error) {
 	p := Prepared{Source: s.Source, submission: s}
 	draft, _ := incident.Parse(s.Source) // Resolve repeats its problems
 	key := cmp.Or(strings.TrimSpace(s.Key), draft.Key())
@@ -107,7 +113,7 @@ func (d *Dispatcher) again(ctx context.Context, p Prepared, s Submission) (Prepa
 		return p, fmt.Errorf("look up incident %s: %w", u.Incident, err)
 	}
 	if len(of) > 0 && of[0].Seq > u.Seq {
-		return d.overtaken(p, of[0]), nil
+		return d.overtaken(p, of[0])
 	}
 	return d.planned(ctx, p)
 }
@@ -122,8 +128,14 @@ func otherText(u ledger.Update) incident.Problem {
 }
 
 // overtaken is an earlier update after which the incident has moved on. Who was not
-// told of it then is not told now: an old status must not follow a newer one.
-func (d *Dispatcher) overtaken(p Prepared, now ledger.Incident) Prepared {
+// told of it then is not told now: an old status must not follow a newer one. To ask for
+// somebody of whom there is none is a mistake all the same.
+func (d *Dispatcher) overtaken(p Prepared, now ledger.Incident) (Prepared, error) {
+	if only := p.submission.Only; len(only) > 0 {
+		if err := d.meant(p.Update, only); err != nil {
+			return p, err
+		}
+	}
 	why := fmt.Sprintf("update %d of the incident (%s) was accepted since", now.Seq, now.Status)
 	if party, ok := d.party(p.Update.Customer); ok {
 		for _, l := range party.Lists {
@@ -131,7 +143,20 @@ func (d *Dispatcher) overtaken(p Prepared, now ledger.Incident) Prepared {
 		}
 	}
 	p.cleared = true
-	return p
+	return p, nil
+}
+
+// meant refuses words of --only that mean nobody.
+func (d *Dispatcher) meant(u incident.Update, only []string) error {
+	party, ok := d.party(u.Customer)
+	if !ok {
+		return nil // nobody is there to be meant, and nobody is told
+	}
+	told, left, problems := Who(party, u, only)
+	if len(problems) == 0 && len(told) == 0 {
+		problems = incident.Problems{nobody(party, left)}
+	}
+	return problems.Err()
 }
 
 func sentBefore(u ledger.Update, wanted string) incident.Problem {
@@ -144,7 +169,7 @@ func sentBefore(u ledger.Update, wanted string) incident.Problem {
 
 // planned adds the plan, and refuses what must not leave the team.
 func (d *Dispatcher) planned(ctx context.Context, p Prepared) (Prepared, error) {
-	party, ok := d.party(p.Update.Customer)
+	roster, ok := d.rosters[p.Update.Customer]
 	if !ok {
 		return p, incident.Problems{{
 			What:   fmt.Sprintf("The customer %q is not in the configuration any more.", p.Update.Customer),
@@ -157,7 +182,7 @@ func (d *Dispatcher) planned(ctx context.Context, p Prepared) (Prepared, error) 
 	}
 	var problems incident.Problems
 	p.Plan, p.Findings, problems = plan(planning{
-		update: p.Update, party: party, only: p.submission.Only, lanes: d.o.Lanes,
+		update: p.Update, roster: roster, only: p.submission.Only, lanes: d.o.Lanes,
 		render: d.o.Renderers.Render, guard: d.o.Guard.Guard,
 		suppressed: suppressed, now: d.o.Now(),
 	})
@@ -187,26 +212,37 @@ func (p Prepared) guarded() (Prepared, error) {
 	return p, nil
 }
 
-// countNew marks the deliveries that an earlier acceptance has recorded already.
+// countNew finds whom an earlier acceptance has recorded already.
 func (d *Dispatcher) countNew(ctx context.Context, p *Prepared) error {
-	p.New = len(p.Plan.Deliveries)
-	if p.Earlier == nil {
-		return nil
-	}
-	there := map[string]bool{}
-	for row, err := range d.o.Ledger.Deliveries(ctx, ledger.DeliveryQuery{Update: p.Earlier.Key}) {
+	drawn := p.Plan.draft
+	if p.Earlier != nil {
+		var err error
+		if drawn.there, err = d.told(ctx, *p.Earlier); err != nil {
+			return err
+		}
+		if drawn.there.all {
+			p.Warnings = append(p.Warnings, stillWriting(*p.Earlier))
+		}
+		m, err := drawn.maker()
 		if err != nil {
-			return fmt.Errorf("look up who was told of update %s: %w", p.Earlier.Key, err)
+			return err
 		}
-		there[row.Key] = true
-	}
-	for i := range p.Plan.Deliveries {
-		if x := &p.Plan.Deliveries[i]; there[x.Key] {
-			x.Already = true
-			p.New--
+		drawn.new = 0
+		for range drawn.fresh(m, 0, drawn.roster.places()) {
+			drawn.new++
 		}
 	}
+	p.New = drawn.new
 	return nil
+}
+
+// stillWriting warns of an update that comes again while it is being written down.
+func stillWriting(u ledger.Update) incident.Problem {
+	return incident.Problem{
+		What: fmt.Sprintf("The deliveries of this update to %d more recipients are being written down just now; whoever was added to the lists since is not told.",
+			u.Unwritten),
+		Remedy: "That takes seconds. Send it again afterwards to tell those who are new.",
+	}
 }
 
 // fallbacks warns of operators' templates that failed.
@@ -225,72 +261,6 @@ func fallbacks(p Plan) incident.Problems {
 		}
 	}
 	return all
-}
-
-// Publish records the update and all its deliveries in one durable transaction, and
-// wakes the lanes. When it returns without an error, every delivery will reach an
-// outcome whatever happens. p must come from Prepare without an error.
-//
-// If another update of the incident was accepted since, p is prepared anew; then
-// the errors of Prepare are possible.
-func (d *Dispatcher) Publish(ctx context.Context, p Prepared) (ledger.Accepted, error) {
-	const tries = 5
-	for range tries {
-		if !p.cleared {
-			return ledger.Accepted{}, errors.New("this update was not prepared, or was refused: nothing was sent")
-		}
-		got, err := d.accept(ctx, p)
-		if !errors.Is(err, ledger.ErrSequence) {
-			return got, err
-		}
-		if p, err = d.Prepare(ctx, p.submission); err != nil {
-			return ledger.Accepted{}, err
-		}
-	}
-	return ledger.Accepted{}, fmt.Errorf("update of %s: %w, %d times in a row: try again", p.Update.Incident, ledger.ErrSequence, tries)
-}
-
-func (d *Dispatcher) accept(ctx context.Context, p Prepared) (ledger.Accepted, error) {
-	row, err := rowOf(p, d.o.Now())
-	if err != nil {
-		return ledger.Accepted{}, err
-	}
-	got, err := d.o.Ledger.Accept(ctx, p.Plan.acceptance(incidentRow(p.Update), row))
-	if err != nil {
-		return ledger.Accepted{}, fmt.Errorf("record the update: %w", err)
-	}
-	d.announceAccepted(p, got)
-	d.wake()
-	return got, nil
-}
-
-func (d *Dispatcher) announceAccepted(p Prepared, got ledger.Accepted) {
-	u := p.Update
-	d.event(Event{Kind: EventAccepted, Update: u.Key, Incident: u.Incident, Customer: u.Customer, Count: got.Added})
-	for _, e := range got.Superseded {
-		age := d.o.Now().Sub(e.Accepted)
-		d.o.Record.Settled(e.Customer, e.Channel, e.Severity, string(e.Outcome), e.Key, age)
-		d.event(Event{
-			Kind: EventSettled, Incident: u.Incident, Customer: e.Customer, Channel: e.Channel, Key: e.Key,
-			Outcome: e.Outcome, Detail: "a newer update overtook it",
-		})
-	}
-	for _, r := range p.Plan.Renderings {
-		if r.Fallback != nil {
-			d.o.Record.Trouble(partTemplate, r.Channel)
-		}
-	}
-	for _, x := range p.Plan.Deliveries {
-		if x.Suppressed == "" || x.Already {
-			continue
-		}
-		d.o.Record.Settled(u.Customer, x.To.Channel, u.Severity.String(), string(ledger.Suppressed), x.Key, 0)
-		d.event(Event{
-			Kind: EventSettled, Update: u.Key, Incident: u.Incident, Customer: u.Customer,
-			Channel: x.To.Channel, Key: x.Key, To: channels.Recipient{Address: x.To.Address, Name: x.To.Name},
-			Outcome: ledger.Suppressed, Detail: x.Suppressed,
-		})
-	}
 }
 
 // Retry makes deliveries of an update that failed, bounced, expired or are unknown

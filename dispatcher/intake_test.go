@@ -160,8 +160,8 @@ func TestRenderingsAreShared(t *testing.T) {
 		}}}
 	})
 	p := r.prepare(dispatcher.Submission{Source: []byte(text)})
-	if len(p.Plan.Deliveries) != 50 || len(p.Plan.Renderings) != 2 {
-		t.Errorf("%d deliveries of %d renderings, want 50 of 2", len(p.Plan.Deliveries), len(p.Plan.Renderings))
+	if p.Plan.Count() != 50 || len(p.Plan.Renderings) != 2 {
+		t.Errorf("%d deliveries of %d renderings, want 50 of 2", p.Plan.Count(), len(p.Plan.Renderings))
 	}
 }
 

@@ -39,7 +39,7 @@ type lane struct {
 	paused pause
 }
 
-// held is a claim and how long it is ours.
+// held is a claim and how long it is ours, in time that has passed: see clock.
 type held struct {
 	ledger.Claim
 	claimed, until time.Time
@@ -82,7 +82,7 @@ func (l *lane) run(soft, hard context.Context) {
 	for range l.Workers {
 		workers.Go(func() { l.serve(soft, hard) })
 	}
-	l.feed(soft)
+	l.feed(soft, hard)
 	close(l.work)
 	workers.Wait()
 }
@@ -99,8 +99,13 @@ func (l *lane) serve(soft, hard context.Context) {
 }
 
 // feed claims until soft is done.
-func (l *lane) feed(soft context.Context) {
+func (l *lane) feed(soft, hard context.Context) {
 	for soft.Err() == nil {
+		l.crew.watchClock(hard)
+		if wait := l.crew.clock.calms(); wait > 0 {
+			sleepFor(soft, wait)
+			continue
+		}
 		if n := l.wants(l.d.o.Now()); n > 0 {
 			l.claim(soft, n)
 			continue
@@ -140,15 +145,14 @@ func (l *lane) marks() (most, low int) {
 }
 
 func (l *lane) claim(soft context.Context, n int) {
-	now := l.d.o.Now()
-	until := now.Add(l.d.o.Lease)
+	claimed, now := time.Now(), l.d.o.Now()
 	pauses := l.question()
 	// Not soft itself: a claim cut off half-way would count as an attempt that
 	// nobody made.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(soft), l.d.o.Lease)
 	defer cancel()
 	got, err := l.d.o.Ledger.Claim(ctx, ledger.ClaimRequest{
-		Channel: l.ID, Owner: l.d.owner, Now: now, Until: until, Limit: n, Incident: l.crew.scope.Incident,
+		Channel: l.ID, Owner: l.d.owner, Now: now, Until: now.Add(l.d.o.Lease), Limit: n, Incident: l.crew.scope.Incident,
 	})
 	if err != nil {
 		l.unanswered(err)
@@ -157,8 +161,9 @@ func (l *lane) claim(soft context.Context, n int) {
 	if lift := l.answered(got, n, now, pauses); lift {
 		l.liftPause(ctx)
 	}
+	l.traceClaims(got.Claims, now)
 	for _, c := range got.Claims {
-		l.work <- held{Claim: c, claimed: now, until: until}
+		l.work <- held{Claim: c, claimed: claimed, until: claimed.Add(l.d.o.Lease)}
 	}
 	if len(got.Claims) == 0 {
 		nudge(l.crew.quiet)
@@ -232,15 +237,12 @@ func (l *lane) nap(now time.Time) time.Duration {
 	if _, low := l.marks(); l.held > low {
 		return nap
 	}
+	// Nothing is asked before these, whatever falls due.
+	if wait := max(l.not.Sub(now), l.paused.unstored.Sub(now)); wait > 0 {
+		return min(nap, wait)
+	}
 	if l.next.After(l.asked) {
 		nap = min(nap, max(0, l.next.Sub(now)))
-	}
-	if l.ask {
-		for _, t := range []time.Time{l.not, l.paused.unstored} {
-			if wait := t.Sub(now); wait > 0 {
-				nap = min(nap, wait)
-			}
-		}
 	}
 	return nap
 }

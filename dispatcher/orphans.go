@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"sitrep/channels"
@@ -37,6 +38,25 @@ func (d *Dispatcher) orphans(ctx context.Context) []Lane {
 		lost = append(lost, lane.filled())
 	}
 	return lost
+}
+
+// fresh wakes the lanes of a channel, or all for "", for deliveries that were written
+// down just now. A Run begins a lane for a channel that is not there any more.
+func (c *crew) fresh(channel string) {
+	c.adopt(channel)
+	c.wake(channel)
+}
+
+func (c *crew) adopt(channel string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := slices.ContainsFunc(c.lanes, func(l *lane) bool { return l.ID == channel })
+	if known || channel == "" || !c.forGood || c.start == nil {
+		return
+	}
+	c.d.o.Log.Warn("deliveries wait for a channel that is not in the configuration: "+
+		"put it back, or they will expire", "channel", channel)
+	c.lanes = append(slices.Clone(c.lanes), c.replace(nil, goneLane(channel)))
 }
 
 // gone stands in for a channel that is not in the configuration any more.

@@ -1,8 +1,6 @@
 package dispatcher
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,16 +9,20 @@ import (
 
 	"sitrep/channels"
 	"sitrep/incident"
-	"sitrep/ledger"
 	"sitrep/renderers"
 )
 
 // Plan is who gets what of an update: what preview and --dry-run show, and what
-// Publish hands to the ledger.
+// Publish hands to the ledger. It holds nothing for each recipient: they are made
+// one by one as they are asked for.
 type Plan struct {
-	Deliveries []Delivery
 	Renderings []Rendering
 	Left       []Left
+
+	told   []int // recipients of each rendering
+	draft  *draft
+	given  []Delivery // instead of a draft, see PlanOf
+	groups []Group    // beside given
 }
 
 // Delivery is one delivery to be.
@@ -43,16 +45,27 @@ type Rendering struct {
 	Audience incident.Audience
 	Locale   string
 	Zone     string // IANA name
+	Threads  bool   // the channel answers in an incident's thread, see channels.Spec
 	Message  channels.Message
 
 	// Fallback is why the built-in template was used instead of an operator's.
 	Fallback error
 }
 
+// PlanOf is a plan that somebody else has made, for showing it: it cannot be
+// published. groups count all recipients, deliveries need not have all of them, and
+// recipients are those of each rendering.
+func PlanOf(renderings []Rendering, recipients []int, groups []Group, deliveries []Delivery, left []Left) Plan {
+	if groups == nil {
+		groups = []Group{}
+	}
+	return Plan{Renderings: renderings, Left: left, given: deliveries, groups: groups, told: recipients}
+}
+
 // planning is all that a plan depends on.
 type planning struct {
 	update     incident.Update
-	party      incident.Party
+	roster     *roster
 	only       []string
 	lanes      []Lane
 	render     func(renderers.Request) (renderers.Rendered, error)
@@ -63,91 +76,93 @@ type planning struct {
 
 // plan is pure: the same planning gives the same plan.
 func plan(in planning) (Plan, []renderers.Finding, incident.Problems) {
-	told, left, problems := Who(in.party, in.update, in.only)
+	c, left, problems := in.roster.choose(in.update, in.only)
 	if len(problems) > 0 {
 		return Plan{Left: left}, nil, problems
 	}
-	p := planner{planning: in, Plan: Plan{Left: left}, at: map[request]int{}}
-	for _, t := range told {
-		p.add(t)
+	p := planner{
+		planning: in, Plan: Plan{Left: left},
+		selection: newSelection(c, in.update.Key, in.roster.party.Zone, in.lanes, in.now),
 	}
-	if len(told) == 0 {
-		p.problems = append(p.problems, nobody(in.party, left))
+	servings := in.roster.serve(&c)
+	p.Left = append(p.Left, in.roster.leftOut(&c, servings, in.only)...)
+	told := false
+	for i, v := range servings {
+		if v.told {
+			told = true
+			p.add(in.roster.classes[i], v, in.roster.count[i])
+		}
 	}
+	if !told {
+		p.problems = append(p.problems, nobody(in.roster.party, p.Left))
+	}
+	p.draft = &draft{roster: in.roster, selection: p.selection, suppressed: in.suppressed, new: p.Count()}
 	return p.Plan, p.findings, p.problems
+}
+
+// newSelection has no renderings yet.
+func newSelection(c choice, update string, zone *time.Location, lanes []Lane, now time.Time) *selection {
+	s := &selection{choice: c, Update: update, Zone: zoneName(zone), Expire: map[string]time.Time{}}
+	for _, l := range lanes {
+		s.Expire[l.ID] = now.Add(l.Expire)
+	}
+	return s
 }
 
 type planner struct {
 	planning
 	Plan
-	at       map[request]int // index of the rendering, -1: it failed
-	findings []renderers.Finding
-	problems incident.Problems
+	selection *selection
+	findings  []renderers.Finding
+	problems  incident.Problems
 }
 
-// request is what makes a rendering a different one.
-type request struct {
-	channel  string
-	audience incident.Audience
-	locale   string
-	zone     string
-}
-
-func (p *planner) add(t Target) {
-	lane := slices.IndexFunc(p.lanes, func(l Lane) bool { return l.ID == t.To.Channel })
+// add sees to the rendering for a class.
+func (p *planner) add(of class, v serving, places int) {
+	want := p.selection.request(of, v)
+	lane := slices.IndexFunc(p.lanes, func(l Lane) bool { return l.ID == of.channel })
 	if lane < 0 {
-		p.problem(fmt.Sprintf("List %s names the channel %q, which is not configured.", t.Reach[0].List, t.To.Channel),
+		p.selection.None = append(p.selection.None, want)
+		p.problem(fmt.Sprintf("List %s names the channel %q, which is not configured.", p.selection.reach(of, v)[0].List, of.channel),
 			"Add the channel to the configuration or correct the list.")
 		return
 	}
-	if t.To.Zone == nil {
-		t.To.Zone = p.party.Zone
-	}
-	r := p.rendering(t, p.lanes[lane])
-	if r < 0 {
+	if slices.Contains(p.selection.None, want) {
 		return
 	}
-	p.Deliveries = append(p.Deliveries, Delivery{
-		Target: t, Rendering: r,
-		Key:        DeliveryKey(p.update.Key, t.To.Channel, t.To.Address),
-		Expire:     p.now.Add(p.lanes[lane].Expire),
-		Suppressed: p.suppressed[placeOf(t.To.Channel, t.To.Address)],
-	})
+	i := slices.Index(p.selection.Renderings, want)
+	if i < 0 {
+		if i = p.make(want, p.lanes[lane]); i < 0 {
+			return
+		}
+	}
+	p.told[i] += places
 }
 
-// rendering is the index of the rendering for t, made if it is the first of its
-// sort; -1 if it cannot be made.
-func (p *planner) rendering(t Target, lane Lane) int {
-	want := request{lane.ID, t.Audience, t.To.Locale, zoneName(t.To.Zone)}
-	if i, ok := p.at[want]; ok {
-		return i
-	}
+// make makes a rendering and returns its index; -1 if it cannot be made.
+func (p *planner) make(want request, lane Lane) int {
 	spec := lane.Channel.Spec()
 	made, err := p.render(renderers.Request{
 		Update: p.update, Format: spec.Format, Limits: spec.Limits,
-		Channel: lane.ID, Audience: t.Audience, Locale: t.To.Locale, Zone: t.To.Zone,
+		Channel: lane.ID, Audience: want.Audience, Locale: want.Locale, Zone: p.roster.zones[want.Zone],
 	})
 	if err != nil {
-		p.at[want] = -1
+		p.selection.None = append(p.selection.None, want)
 		p.cannotRender(want, err)
 		return -1
 	}
-	p.at[want] = len(p.Renderings)
-	p.Renderings = append(p.Renderings, Rendering{
-		Channel: lane.ID, Format: spec.Format, Audience: t.Audience,
-		Locale: want.locale, Zone: want.zone, Message: made.Message, Fallback: made.Fallback,
-	})
-	if t.Audience != incident.Internal {
-		p.find(t.Audience, made.Message)
+	p.Plan.drawn(p.selection, want, Rendering{Format: spec.Format, Threads: spec.Threads, Message: made.Message, Fallback: made.Fallback})
+	if want.Audience != incident.Internal {
+		p.find(want.Audience, made.Message)
 	}
-	return p.at[want]
+	return len(p.Renderings) - 1
 }
 
-func zoneName(z *time.Location) string {
-	if z == nil {
-		return ""
-	}
-	return z.String()
+// drawn adds a rendering to the plan and its selection.
+func (p *Plan) drawn(s *selection, of request, r Rendering) {
+	r.Channel, r.Audience, r.Locale, r.Zone = of.Channel, of.Audience, of.Locale, of.Zone
+	s.Renderings = append(s.Renderings, of)
+	p.Renderings, p.told = append(p.Renderings, r), append(p.told, 0)
 }
 
 func (p *planner) find(a incident.Audience, m channels.Message) {
@@ -164,7 +179,7 @@ func (p *planner) cannotRender(r request, err error) {
 	theirs, ok := errors.AsType[incident.Problems](err)
 	if !ok {
 		p.problem(fmt.Sprintf("The message for the channel %s (%s) cannot be made: %v.",
-			r.channel, r.audience, strings.TrimSuffix(err.Error(), ".")),
+			r.Channel, r.Audience, strings.TrimSuffix(err.Error(), ".")),
 			"Mend the template or the text it does not fit.")
 		return
 	}
@@ -198,48 +213,4 @@ func nobody(p incident.Party, left []Left) incident.Problem {
 		What:   "Nobody would be told: " + strings.Join(why, "; ") + ".",
 		Remedy: "Look at the lists with `sitrep who " + p.ID + "`, or name other recipients with --only.",
 	}
-}
-
-// DeliveryKey is the key of a delivery: 26 characters of [a-z2-7] that follow from
-// the update's key, the channel and the address (in whatever case) alone. So the
-// same update sent again, from anywhere, is the same delivery. The first eight are
-// the update's, so that the keys of one update lie side by side in the ledger.
-func DeliveryKey(update, channel, address string) string {
-	where := placeOf(channel, address)
-	return digest(update)[:8] + digest(update, where.channel, where.address)[:18]
-}
-
-// digest is a hash of words in the characters of a key.
-func digest(words ...string) string {
-	h := sha256.New()
-	for _, w := range words {
-		fmt.Fprintf(h, "%d:%s", len(w), w) // lengths: no two lists of words read the same
-	}
-	return strings.ToLower(base32.StdEncoding.EncodeToString(h.Sum(nil)))
-}
-
-// acceptance is what is new of the plan, as the ledger takes it.
-func (p Plan) acceptance(i ledger.Incident, u ledger.Update) ledger.Acceptance {
-	a := ledger.Acceptance{
-		Incident: i, Update: u,
-		Renderings: make([]channels.Message, len(p.Renderings)),
-		Deliveries: make([]ledger.Planned, 0, len(p.Deliveries)),
-	}
-	for i, r := range p.Renderings {
-		a.Renderings[i] = r.Message
-	}
-	for _, d := range p.Deliveries {
-		if d.Already {
-			continue
-		}
-		a.Deliveries = append(a.Deliveries, ledger.Planned{
-			Key: d.Key, Channel: d.To.Channel,
-			To: channels.Recipient{
-				Address: d.To.Address, Name: d.To.Name, Locale: d.To.Locale, Zone: zoneName(d.To.Zone),
-			},
-			List: d.Reach[0].List, Audience: string(d.Audience),
-			Rendering: d.Rendering, Expire: d.Expire, Suppressed: d.Suppressed,
-		})
-	}
-	return a
 }

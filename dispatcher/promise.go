@@ -21,9 +21,11 @@ type Reminding struct {
 	// time. Nil: there are none. Nothing is sent twice without it either.
 	Duty ledger.Duty
 
-	// Poll is how often the ledger is asked for promises that another process has
-	// accepted. Zero: thirty seconds. A reminder is on time if its promise was
-	// made longer than this before.
+	// Poll is how often the open incidents are looked at, whatever happens. Zero:
+	// thirty seconds. In between they are looked at when something has changed in
+	// the ledger (see ledger.Changes), which is noticed within a second or so,
+	// whichever process did it; in a ledger that cannot tell, a reminder is on time
+	// only if its promise was made longer than Poll before.
 	Poll time.Duration
 }
 
@@ -68,6 +70,7 @@ type Reminder struct {
 	d    *Dispatcher
 	o    Reminding
 	made map[string]made // reminders that are in the ledger, by key
+	seen string          // the place in the ledger's changes that was looked at last
 }
 
 // made is a reminder that is in the ledger.

@@ -15,6 +15,7 @@ import (
 // answer it tries again. One Run at a time.
 func (r *Reminder) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
+		r.news(ctx)
 		next, err := r.turn(ctx)
 		if err != nil && ctx.Err() == nil {
 			r.d.trouble("", "tell which updates are due", err)
@@ -23,9 +24,41 @@ func (r *Reminder) Run(ctx context.Context) error {
 		if !next.IsZero() {
 			wait = min(wait, max(0, next.Sub(r.d.o.Now())))
 		}
-		sleepFor(ctx, wait)
+		r.sleep(ctx, wait)
 	}
 	return nil
+}
+
+// How soon a promise is known that any process has accepted.
+const followEvery = time.Second
+
+// sleep returns after wait, or soon after something has changed in the ledger.
+func (r *Reminder) sleep(ctx context.Context, wait time.Duration) {
+	for end := time.Now().Add(wait); ctx.Err() == nil; {
+		left := time.Until(end)
+		if left <= 0 {
+			return
+		}
+		sleepFor(ctx, min(left, followEvery))
+		if r.news(ctx) {
+			return
+		}
+	}
+}
+
+// news reports whether anything has changed in the ledger since it was last asked. If
+// the ledger cannot say, the next look is soon enough.
+func (r *Reminder) news(ctx context.Context) bool {
+	l, ok := r.d.o.Ledger.(ledger.Changes)
+	if !ok {
+		return false
+	}
+	latest, err := l.Latest(ctx)
+	if err != nil || latest == r.seen {
+		return false
+	}
+	r.seen = latest
+	return true
 }
 
 func sleepFor(ctx context.Context, d time.Duration) {
@@ -149,6 +182,7 @@ func (r *Reminder) cancel(ctx context.Context, key string, now time.Time) (under
 	if err != nil {
 		return 0, fmt.Errorf("cancel a reminder: %w", err)
 	}
+	r.d.recall(key)
 	for _, e := range got.Ended {
 		r.d.o.Record.Settled(e.Customer, e.Channel, e.Severity, string(e.Outcome), e.Key, now.Sub(e.Accepted))
 		r.d.event(Event{

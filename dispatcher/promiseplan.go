@@ -23,7 +23,7 @@ func (r *Reminder) accept(ctx context.Context, row ledger.Update, s step, key st
 	if err != nil {
 		return err
 	}
-	party, ok := r.d.party(u.Customer)
+	roster, ok := r.d.rosters[u.Customer]
 	if !ok {
 		return nil // not in the configuration any more: nobody is left to remind
 	}
@@ -31,15 +31,12 @@ func (r *Reminder) accept(ctx context.Context, row ledger.Update, s step, key st
 	if err != nil {
 		return err
 	}
-	p := reminding{
-		update: u, step: s, key: key, now: now, lanes: r.d.o.Lanes, suppressed: suppressed,
-		targets: reminded(party, u, s, r.o.rule(party.ID).Escalate.List), zone: party.Zone, at: map[request]int{},
-	}
-	p.plan()
+	p := reminding{update: u, step: s, key: key, now: now, roster: roster, lanes: r.d.o.Lanes}
+	p.plan(r.o.rule(u.Customer).Escalate.List, suppressed)
 	for _, l := range p.Left {
 		r.d.o.Log.Warn("a reminder is not sent to everybody", "incident", u.Incident, "list", l.List, "why", l.Why)
 	}
-	if len(p.Deliveries) == 0 {
+	if p.Count() == 0 {
 		r.d.o.Log.Warn("nobody is reminded of a promised update: the customer has no internal list that joins",
 			"incident", u.Incident, "customer", u.Customer, "due", u.Next)
 		return nil
@@ -58,83 +55,51 @@ func (r *Reminder) record(ctx context.Context, p reminding) error {
 		Title: ledger.CleanText(titleOf(p.update) + ", reminder of the next update"), At: u.At, Accepted: p.now,
 		Source: u.Summary, Content: content,
 	}
-	got, err := r.d.o.Ledger.Accept(ctx, p.acceptance(incidentRow(u), row))
-	if err != nil {
-		return err
-	}
-	if !got.Duplicate {
-		r.d.announceAccepted(Prepared{Update: u, Plan: p.Plan}, got)
-		r.d.wake()
-	}
-	return nil
-}
-
-// reminded are the recipients of a reminder: whoever got the update that made the
-// promise and belongs to us; of an escalation, the list that it names, whether or not
-// that one joins the incident by its own conditions. Nobody who is on a list for
-// others is told, whatever else they are on.
-func reminded(p incident.Party, u incident.Update, s step, list string) []Target {
-	var told []Target
-	if s.escalate {
-		told = ofList(p, list)
-	} else {
-		told, _, _ = Who(p, u, nil) // without words to choose by, nothing can be wrong with them
-	}
-	outside := map[place]bool{}
-	for _, l := range p.Lists {
-		for _, to := range l.To {
-			if l.Audience != incident.Internal {
-				outside[placeOf(to.Channel, to.Address)] = true
-			}
-		}
-	}
-	return slices.DeleteFunc(told, func(t Target) bool {
-		return t.Audience != incident.Internal || outside[placeOf(t.To.Channel, t.To.Address)]
-	})
-}
-
-func ofList(p incident.Party, id string) []Target {
-	l, ok := listOf(p, id)
-	if !ok {
-		return nil
-	}
-	l.Severities, l.Statuses, l.After = nil, nil, 0
-	told, _, _ := Who(incident.Party{ID: p.ID, Lists: []incident.List{l}}, incident.Update{}, nil) // as in reminded
-	return told
+	began := r.d.o.Now()
+	got, err := r.d.record(ctx, u, row, p.Plan, false)
+	r.d.traceAccept(u, span{p.now, began}, p.Count(), began, got, err)
+	return err
 }
 
 // reminding is a reminder on its way into the ledger.
 type reminding struct {
-	update     incident.Update // that made the promise
-	step       step
-	key        string
-	now        time.Time
-	lanes      []Lane
-	suppressed map[place]string
-	targets    []Target
-	zone       *time.Location
-	at         map[request]int // index of the rendering, -1: there is none
+	update incident.Update // that made the promise
+	step   step
+	key    string
+	now    time.Time
+	roster *roster
+	lanes  []Lane
 	Plan
 }
 
-func (p *reminding) plan() {
-	for _, t := range p.targets {
-		lane := slices.IndexFunc(p.lanes, func(l Lane) bool { return l.ID == t.To.Channel })
-		if lane < 0 {
-			continue // New refuses such a configuration
+// chosen are the recipients of a reminder: whoever got the update that made the
+// promise and belongs to us; of an escalation, the list that it names, whether or not
+// that one joins the incident by its own conditions. Nobody who is on a list for
+// others is told, whatever else they are on.
+func (p *reminding) chosen(escalation string) choice {
+	c := choice{Inside: true}
+	for _, l := range p.roster.party.Lists {
+		told, _ := l.Joins(p.update)
+		if p.step.escalate {
+			told = l.ID == escalation
 		}
-		if t.To.Zone == nil {
-			t.To.Zone = p.zone
-		}
-		i := p.rendering(t, p.lanes[lane])
-		if i < 0 {
-			continue
-		}
-		p.Deliveries = append(p.Deliveries, Delivery{
-			Target: t, Rendering: i, Key: DeliveryKey(p.key, t.To.Channel, t.To.Address),
-			Expire: p.expire(p.lanes[lane]), Suppressed: p.suppressed[placeOf(t.To.Channel, t.To.Address)],
-		})
+		c.Lists = append(c.Lists, listed{ID: l.ID, Audience: l.Audience, Told: told})
 	}
+	return c
+}
+
+func (p *reminding) plan(escalation string, suppressed map[place]string) {
+	c := p.chosen(escalation)
+	s := newSelection(c, p.key, p.roster.party.Zone, nil, p.now)
+	for _, l := range p.lanes {
+		s.Expire[l.ID] = p.expire(l)
+	}
+	for i, v := range p.roster.serve(&c) {
+		if v.told {
+			p.add(s, p.roster.classes[i], v, p.roster.count[i])
+		}
+	}
+	p.draft = &draft{roster: p.roster, selection: s, suppressed: suppressed, new: p.Count()}
 }
 
 // expire ends a reminder when the next one takes its place, and soon in any case.
@@ -143,29 +108,45 @@ func (p *reminding) expire(l Lane) time.Time {
 	return p.now.Add(min(most, pendingAtMost, l.Expire))
 }
 
-func (p *reminding) rendering(t Target, lane Lane) int {
-	want := request{lane.ID, incident.Internal, t.To.Locale, zoneName(t.To.Zone)}
-	if i, ok := p.at[want]; ok {
-		return i
+// add sees to the rendering for a class, if there can be one.
+func (p *reminding) add(s *selection, of class, v serving, places int) {
+	want := s.request(of, v)
+	i := slices.Index(s.Renderings, want)
+	if i < 0 && !slices.Contains(s.None, want) {
+		r, err := p.make(want)
+		switch {
+		case err != nil:
+			p.Left = append(p.Left, Left{List: s.reach(of, v)[0].List, Count: places, Why: err.Error()})
+			s.None = append(s.None, want)
+		case r == nil:
+			s.None = append(s.None, want)
+		default:
+			i = len(p.Renderings)
+			p.drawn(s, want, *r)
+		}
 	}
-	p.at[want] = -1
-	spec := lane.Channel.Spec()
+	if i >= 0 {
+		p.told[i] += places
+	}
+}
+
+// make makes a rendering. It is nil where there is none: on a page, which shows the
+// promise itself and that it is late, and on a channel that is not configured, with
+// which New refuses to begin.
+func (p *reminding) make(want request) (*Rendering, error) {
+	n := slices.IndexFunc(p.lanes, func(l Lane) bool { return l.ID == want.Channel })
+	if n < 0 {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	spec := p.lanes[n].Channel.Spec()
 	if spec.Format == channels.FormatPage {
-		return -1 // a page shows the promise itself, and that it is late
+		return nil, nil //nolint:nilnil // as above
 	}
 	m, err := renderers.Remind(renderers.Reminder{
 		Update: p.update, Now: p.now, Escalated: p.step.escalate,
-		Format: spec.Format, Limits: spec.Limits, Channel: lane.ID, Locale: t.To.Locale, Zone: t.To.Zone,
+		Format: spec.Format, Limits: spec.Limits, Channel: want.Channel, Locale: want.Locale, Zone: p.roster.zones[want.Zone],
 	})
-	if err != nil {
-		p.Left = append(p.Left, Left{List: t.Reach[0].List, Count: 1, Why: err.Error()})
-		return -1
-	}
-	p.at[want] = len(p.Renderings)
-	p.Renderings = append(p.Renderings, Rendering{
-		Channel: lane.ID, Format: spec.Format, Audience: incident.Internal, Locale: want.locale, Zone: want.zone, Message: m,
-	})
-	return p.at[want]
+	return &Rendering{Format: spec.Format, Message: m}, err
 }
 
 // record is the reminder as an update: the only one of an incident of its own, see

@@ -24,9 +24,11 @@ func (d *Dispatcher) Reload(o Options) (reloaded *Dispatcher, drained <-chan str
 	if err := next.check(); err != nil {
 		return nil, nil, err
 	}
+	all := newRosters(next.Parties)
 	var left []*lane
 	if c := d.crew.Load(); c != nil {
 		left = c.swap(next.Lanes)
+		c.keeper.replace(all)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -35,7 +37,7 @@ func (d *Dispatcher) Reload(o Options) (reloaded *Dispatcher, drained <-chan str
 			<-l.ended
 		}
 	}()
-	return &Dispatcher{o: next, owner: d.owner, crew: d.crew}, done, nil
+	return &Dispatcher{o: next, owner: d.owner, crew: d.crew, rosters: all}, done, nil
 }
 
 // Wake says that there may be new work for a channel, or for any of them if it is
@@ -45,6 +47,13 @@ func (d *Dispatcher) Wake(channel string) {
 	if c == nil {
 		return
 	}
+	if channel == "" {
+		c.expander.wake()
+	}
+	c.wake(channel)
+}
+
+func (c *crew) wake(channel string) {
 	for _, l := range c.all() {
 		if channel == "" || l.ID == channel {
 			l.wake()

@@ -40,7 +40,7 @@ func TestRule6LeakGuard(t *testing.T) {
 	if !ok || len(refusal.Findings) == 0 {
 		t.Fatalf("Prepare: %v, want a refusal", err)
 	}
-	if len(p.Plan.Deliveries) != 6 || len(p.Findings) == 0 {
+	if p.Plan.Count() != 6 || len(p.Findings) == 0 {
 		t.Errorf("the refused plan cannot be shown: %+v", p.Plan)
 	}
 	for _, want := range []string{"line 7", "zebra", "--only internal", "--override"} {

@@ -160,8 +160,8 @@ func TestRule5Expiry(t *testing.T) {
 		if last := all[len(all)-1].at.Sub(began); last >= 4*time.Hour {
 			t.Errorf("an attempt after %s", last)
 		}
-		if row.Detail == "" {
-			t.Error("expired without a word")
+		if want := fmt.Sprintf("given up after 4 hours and %d attempts", len(all)); row.Attempts != len(all) || row.Detail != want {
+			t.Errorf("%d attempts on record, %q; want %q", row.Attempts, row.Detail, want)
 		}
 	})
 }
@@ -174,9 +174,12 @@ func TestRule5NeverTried(t *testing.T) {
 		u := r.accept("INC-1", 1, time.Hour, "mail:a")
 		time.Sleep(2 * time.Hour)
 		r.work()
-		r.outcome(u, "mail:a", ledger.Expired)
+		row := r.outcome(u, "mail:a", ledger.Expired)
 		if len(c.all()) != 0 {
 			t.Error("an expired delivery was sent")
+		}
+		if row.Attempts != 0 || row.Detail != "given up after 1 hour without having been tried" {
+			t.Errorf("%d attempts on record, %q", row.Attempts, row.Detail)
 		}
 	})
 }

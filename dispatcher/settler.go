@@ -92,9 +92,9 @@ func (s *settler) commit(soft context.Context, batch []settled) bool {
 		}
 		s.d.trouble("", "record what became of deliveries", err)
 		if soft.Err() != nil && giveUp.IsZero() {
-			giveUp = s.d.o.Now().Add(s.d.o.Grace)
+			giveUp = time.Now().Add(s.d.o.Grace)
 		}
-		if !giveUp.IsZero() && s.d.o.Now().After(giveUp) {
+		if !giveUp.IsZero() && time.Now().After(giveUp) {
 			return false
 		}
 		rest(soft, patience.ceiling(try))

@@ -42,151 +42,108 @@ type Left struct {
 // recipients by mail), of words of the same sort one. A word that is nothing of
 // these is a problem that names the choices. No words keep everybody.
 func Who(p incident.Party, u incident.Update, only []string) ([]Target, []Left, incident.Problems) {
-	all, left := reached(p, u)
-	keep, problems := filterOf(p, only)
+	r := newRoster(p)
+	c, left, problems := r.choose(u, only)
 	if len(problems) > 0 {
 		return nil, left, problems
 	}
-	var told []Target
-	out := map[string]int{}
-	for _, t := range all {
-		if keep.keeps(t) {
-			told = append(told, t)
-		} else {
-			out[t.Reach[0].List]++
+	servings := r.serve(&c)
+	left = append(left, r.leftOut(&c, servings, only)...)
+	var places []int
+	for n, class := range r.class {
+		if servings[class].told {
+			places = append(places, n)
 		}
 	}
-	for _, l := range p.Lists {
-		if n := out[l.ID]; n > 0 {
-			left = append(left, Left{List: l.ID, Count: n, Why: "left out by --only " + strings.Join(only, ",")})
-		}
+	slices.SortStableFunc(places, func(a, b int) int { return compareEntries(r.firstOf(a, &c), r.firstOf(b, &c)) })
+	told := make([]Target, len(places))
+	for i, n := range places {
+		told[i] = r.target(n, &c, servings[r.class[n]])
 	}
 	return told, left, nil
 }
 
-// reached joins the lists and merges what they have in common.
-func reached(p incident.Party, u incident.Update) ([]Target, []Left) {
-	var all []Target
+// choose says which lists join u, and which recipients of theirs are meant.
+func (r *roster) choose(u incident.Update, only []string) (choice, []Left, incident.Problems) {
+	var c choice
 	var left []Left
-	at := map[place]int{}
-	for _, l := range p.Lists {
+	for _, l := range r.party.Lists {
 		joins, why := l.Joins(u)
+		c.Lists = append(c.Lists, listed{ID: l.ID, Audience: l.Audience, Told: joins})
 		if !joins {
 			left = append(left, Left{List: l.ID, Count: len(l.To), Why: why})
-			continue
-		}
-		for _, r := range l.To {
-			where := placeOf(r.Channel, r.Address)
-			i, known := at[where]
-			if !known {
-				i = len(all)
-				at[where] = i
-				all = append(all, Target{To: r, Audience: l.Audience})
-			}
-			all[i].merge(l, r)
 		}
 	}
-	return all, left
+	var problems incident.Problems
+	c.Only, problems = r.filter(only)
+	return c, left, problems
 }
 
-// place is a recipient, whichever way the address was capitalised: the same person
-// twice must not be told twice, nor told more by one spelling than by the other.
-type place struct{ channel, address string }
-
-func placeOf(channel, address string) place {
-	return place{channel, strings.ToLower(strings.TrimSpace(address))}
+// serve decides about every class.
+func (r *roster) serve(c *choice) []serving {
+	servings := make([]serving, len(r.classes))
+	for i, class := range r.classes {
+		servings[i] = c.serve(class)
+	}
+	return servings
 }
 
-// merge adds a list that reaches t. The least privileged audience wins, and with it
-// that list's own details of the recipient.
-func (t *Target) merge(l incident.List, r incident.Recipient) {
-	reach := Reach{List: l.ID, Audience: l.Audience, Via: r.Via}
-	if slices.Contains(t.Reach, reach) {
-		return
+// leftOut counts whom --only leaves out, by the list they would be served as.
+func (r *roster) leftOut(c *choice, servings []serving, only []string) []Left {
+	out := make([]int, len(c.Lists))
+	for i, v := range servings {
+		if v.reached && !v.told {
+			out[r.classes[i].mentions[v.order[0]].list] += r.count[i]
+		}
 	}
-	if least := t.Audience.Least(l.Audience); least != t.Audience {
-		t.Audience = least
-		t.To = filledFrom(r, t.To)
-		t.Reach = append([]Reach{reach}, t.Reach...)
-		return
+	var left []Left
+	for i, n := range out {
+		if n > 0 {
+			left = append(left, Left{List: c.Lists[i].ID, Count: n, Why: "left out by --only " + strings.Join(only, ",")})
+		}
 	}
-	t.To = filledFrom(t.To, r)
-	t.Reach = append(t.Reach, reach)
-}
-
-func filledFrom(r, other incident.Recipient) incident.Recipient {
-	if r.Name == "" {
-		r.Name = other.Name
-	}
-	if r.Locale == "" {
-		r.Locale = other.Locale
-	}
-	if r.Zone == nil {
-		r.Zone = other.Zone
-	}
-	return r
+	return left
 }
 
 // filter is what --only says: for each sort of word that is used, the words.
-type filter map[sort][]string
-
-type sort int
-
-const (
-	byAudience sort = iota
-	byList
-	byChannel
-)
-
-func filterOf(p incident.Party, only []string) (filter, incident.Problems) {
-	f := filter{}
+func (r *roster) filter(only []string) ([][]string, incident.Problems) {
+	var sorts [3][]string
 	var problems incident.Problems
 	for _, word := range only {
 		word = strings.TrimSpace(word)
-		switch s, ok := sortOf(p, word); {
-		case ok:
-			f[s] = append(f[s], word)
-		default:
+		s, ok := r.sortOf(word)
+		if !ok {
 			problems = append(problems, incident.Problem{
-				What:   fmt.Sprintf("%q (--only) is no audience, and no list or channel of %s.", word, p.ID),
-				Remedy: "Write one of: " + strings.Join(choices(p), ", ") + ".",
+				What:   fmt.Sprintf("%q (--only) is no audience, and no list or channel of %s.", word, r.party.ID),
+				Remedy: "Write one of: " + strings.Join(r.choices(), ", ") + ".",
 			})
+			continue
 		}
+		sorts[s] = append(sorts[s], word)
 	}
-	return f, problems
+	return slices.DeleteFunc(sorts[:], func(words []string) bool { return len(words) == 0 }), problems
 }
 
-func sortOf(p incident.Party, word string) (sort, bool) {
+// sortOf is 0 for an audience, 1 for a list and 2 for a channel.
+func (r *roster) sortOf(word string) (int, bool) {
 	switch {
 	case incident.Audience(word).Valid():
-		return byAudience, true
-	case slices.ContainsFunc(p.Lists, func(l incident.List) bool { return l.ID == word }):
-		return byList, true
-	case slices.Contains(channelsOf(p), word):
-		return byChannel, true
+		return 0, true
+	case slices.ContainsFunc(r.party.Lists, func(l incident.List) bool { return l.ID == word }):
+		return 1, true
+	case slices.Contains(r.channels(), word):
+		return 2, true
 	default:
 		return 0, false
 	}
 }
 
-func channelsOf(p incident.Party) []string {
-	var ids []string
-	for _, l := range p.Lists {
-		for _, r := range l.To {
-			if !slices.Contains(ids, r.Channel) {
-				ids = append(ids, r.Channel)
-			}
-		}
-	}
-	return ids
-}
-
-func choices(p incident.Party) []string {
+func (r *roster) choices() []string {
 	words := []string{string(incident.Internal), string(incident.Customer), string(incident.Public)}
-	for _, l := range p.Lists {
+	for _, l := range r.party.Lists {
 		words = append(words, l.ID)
 	}
-	words = append(words, channelsOf(p)...)
+	words = append(words, r.channels()...)
 	var once []string
 	for _, w := range words {
 		if !slices.Contains(once, w) {
@@ -194,20 +151,4 @@ func choices(p incident.Party) []string {
 		}
 	}
 	return once
-}
-
-func (f filter) keeps(t Target) bool {
-	for _, words := range f {
-		if !slices.ContainsFunc(words, t.answers) {
-			return false
-		}
-	}
-	return true
-}
-
-// answers reports whether word means t in any of its senses: a list may be called
-// like an audience.
-func (t Target) answers(word string) bool {
-	return string(t.Audience) == word || t.To.Channel == word ||
-		slices.ContainsFunc(t.Reach, func(r Reach) bool { return r.List == word })
 }

@@ -201,7 +201,7 @@ func (broken) Prepare(context.Context, dispatcher.Submission) (dispatcher.Prepar
 	return dispatcher.Prepared{}, errors.New("disk /var/lib/sitrep is full")
 }
 
-func (broken) Retry(context.Context, string) (int, error) { panic("at the disco") }
+func (broken) TryAgain(context.Context, string) (dispatcher.Retried, error) { panic("at the disco") }
 
 func TestTroubleIsNotTold(t *testing.T) {
 	r := newRig(t)

@@ -26,6 +26,33 @@ type DeliveriesInput struct {
 	Since    time.Time `query:"since" doc:"Accepted at or after (RFC 3339)."`
 }
 
+// TalliesInput narrows what is counted.
+type TalliesInput struct {
+	Customer string    `query:"customer" doc:"Only this customer's: their id." maxLength:"100"`
+	Incident string    `query:"incident" maxLength:"64"`
+	Update   string    `query:"update" doc:"The whole key." maxLength:"128"`
+	Channel  string    `query:"channel" maxLength:"100"`
+	Outcome  []string  `query:"outcome" doc:"Any of these: pending, or an outcome." maxItems:"9"`
+	Since    time.Time `query:"since" doc:"Accepted at or after (RFC 3339)."`
+}
+
+// TalliesOutput is deliveries counted.
+type TalliesOutput struct {
+	Body struct {
+		Items []TallyView `json:"items"`
+	}
+}
+
+// TallyView counts deliveries of one sort.
+type TallyView struct {
+	Customer string    `json:"customer"`
+	Channel  string    `json:"channel"`
+	Outcome  string    `json:"outcome" enum:"pending,delivered,failed,bounced,expired,superseded,suppressed,cancelled,unknown"`
+	Retrying bool      `json:"retrying,omitempty" doc:"Pending, and at least one attempt has failed."`
+	Count    int       `json:"count"`
+	Oldest   time.Time `json:"oldest" doc:"When the first of them was accepted."`
+}
+
 // DeliveryOutput is one delivery in full.
 type DeliveryOutput struct {
 	Body struct {
@@ -43,6 +70,11 @@ func (s *Server) deliveryRoutes(api huma.API) {
 			"A page may hold fewer than asked for, or none, and still have a next: then the search goes on there.",
 	}, Viewer, s.deliveries)
 	register(s, api, huma.Operation{
+		OperationID: "count-deliveries", Method: http.MethodGet, Path: "/tallies", Tags: []string{"record"},
+		Summary:     "Deliveries, counted",
+		Description: "By customer, channel and outcome. Those that are still being written down are not among them: see unwritten of the updates.",
+	}, Viewer, s.tallies)
+	register(s, api, huma.Operation{
 		OperationID: "get-delivery", Method: http.MethodGet, Path: "/updates/{update}/deliveries/{key}", Tags: []string{"record"},
 		Summary: "One delivery, its attempts and its message",
 	}, Viewer, s.delivery)
@@ -51,14 +83,9 @@ func (s *Server) deliveryRoutes(api huma.API) {
 // query is the filter as the ledger takes it.
 func (in *DeliveriesInput) query() (ledger.DeliveryQuery, error) {
 	q := ledger.DeliveryQuery{Update: in.Update, Incident: in.Incident, Channel: in.Channel, Since: in.Since}
-	for _, word := range in.Outcome {
-		o := ledger.Outcome(word)
-		if word == pending {
-			o = ledger.Pending
-		} else if !o.Valid() {
-			return q, badRequest("query.outcome", strconv.Quote(word)+" is not an outcome.", "Write pending, "+joined(ledger.Outcomes())+".")
-		}
-		q.Outcomes = append(q.Outcomes, o)
+	var err error
+	if q.Outcomes, err = outcomes(in.Outcome); err != nil {
+		return q, err
 	}
 	for _, word := range in.Fault {
 		if !channels.Fault(word).Valid() {
@@ -66,6 +93,19 @@ func (in *DeliveriesInput) query() (ledger.DeliveryQuery, error) {
 		}
 	}
 	return q, nil
+}
+
+func outcomes(words []string) (all []ledger.Outcome, err error) {
+	for _, word := range words {
+		o := ledger.Outcome(word)
+		if word == pending {
+			o = ledger.Pending
+		} else if !o.Valid() {
+			return nil, badRequest("query.outcome", strconv.Quote(word)+" is not an outcome.", "Write pending, "+joined(ledger.Outcomes())+".")
+		}
+		all = append(all, o)
+	}
+	return all, nil
 }
 
 func joined[T ~string](all []T) string {
@@ -135,6 +175,27 @@ func (in *DeliveriesInput) params() (v map[string][]string) {
 		v["since"] = []string{in.Since.Format(time.RFC3339Nano)}
 	}
 	return v
+}
+
+func (s *Server) tallies(ctx context.Context, who principal, in *TalliesInput) (*TalliesOutput, error) {
+	of, err := outcomes(in.Outcome)
+	if err != nil {
+		return nil, err
+	}
+	out := &TalliesOutput{}
+	out.Body.Items = []TallyView{}
+	for _, c := range who.turns(in.Customer, mark{}) {
+		rows, err := s.o.Ledger.Tally(ctx, ledger.DeliveryQuery{
+			Customer: c, Incident: in.Incident, Update: in.Update, Channel: in.Channel, Outcomes: of, Since: in.Since,
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range rows {
+			out.Body.Items = append(out.Body.Items, TallyView{t.Customer, t.Channel, outcomeWord(t.Outcome), t.Retrying, t.Count, t.Oldest})
+		}
+	}
+	return out, nil
 }
 
 // OneDelivery names a delivery of an update.

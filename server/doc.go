@@ -5,6 +5,7 @@
 //	                      as /api/v1/openapi.json and /api/v1/openapi.yaml
 //	/metrics              for Prometheus
 //	/healthz, /readyz     for whoever watches the process
+//	/u/… or the like      where recipients sign off by themselves, see [Exit]
 //	everything else       the status pages
 //
 // # Who may do what
@@ -26,7 +27,7 @@
 //     incident, by update, by key, in the text of an update, by events or by counts.
 //   - Every error is an RFC 9457 problem document ([Problem]), also those that no
 //     handler of ours wrote; what an author can mend is in its problems, all at once,
-//     each with its line in the update.
+//     each with its line in the update. (People who sign off get pages, see [Exit].)
 //   - What is answered with 202 is on disk: see [ledger.Intake].
 //   - A request's body is read whole, bounded in size and time, before anything is
 //     done about it; a reader of events that does not read is let go.

@@ -70,10 +70,12 @@ func (s *Server) hookRoutes(api huma.API) {
 		public(s, api, huma.Operation{
 			OperationID: "hook-" + kind, Method: http.MethodPost, Path: base + "/hooks/" + kind + "/{id}", Tags: []string{"inputs"},
 			Summary: kinds[kind].summary, Description: how, DefaultStatus: http.StatusAccepted,
+			Security: []map[string][]string{{byInput: {}}, {}},
 		}, func(ctx context.Context, in *HookInput) (*HookOutput, error) { return s.hook(ctx, kind, in, "") })
 		public(s, api, huma.Operation{
 			OperationID: "hook-" + kind + "-secret", Method: http.MethodPost, Path: base + "/hooks/" + kind + "/{id}/{secret}", Tags: []string{"inputs"},
 			Summary: kinds[kind].summary + ", by secret address", Description: how, DefaultStatus: http.StatusAccepted,
+			Security: []map[string][]string{{}},
 		}, func(ctx context.Context, in *SecretHookInput) (*HookOutput, error) {
 			return s.hook(ctx, kind, &in.HookInput, in.Secret)
 		})

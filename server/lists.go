@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -42,6 +42,8 @@ type ListedRecipient struct {
 	Locale  string `json:"locale,omitempty"`
 	Zone    string `json:"zone,omitempty"`
 	Via     string `json:"via,omitempty" doc:"The included list or file it came from."`
+
+	Required bool `json:"required,omitempty" doc:"It is to be told by contract: it cannot unsubscribe."`
 }
 
 // CustomersOutput is the customers a caller may know of.
@@ -155,7 +157,7 @@ func viewList(l incident.List) ListView {
 		v.After = l.After.String()
 	}
 	for _, r := range l.To {
-		x := ListedRecipient{Channel: r.Channel, Address: r.Address, Name: r.Name, Locale: r.Locale, Via: r.Via}
+		x := ListedRecipient{Channel: r.Channel, Address: r.Address, Name: r.Name, Locale: r.Locale, Via: r.Via, Required: r.Required}
 		if r.Zone != nil {
 			x.Zone = r.Zone.String()
 		}
@@ -181,30 +183,41 @@ func (s *Server) who(ctx context.Context, who principal, in *WhoInput) (*WhoOutp
 	out := &WhoOutput{}
 	out.Body.Customer, out.Body.Incident, out.Body.Severity, out.Body.Status = p.ID, u.Incident, u.Severity.String(), string(u.Status)
 	out.Body.Recipients, out.Body.Left = []RecipientView{}, leftViews(left)
+	must := required(p)
 	for _, t := range told {
 		v := viewTarget(t)
-		v.Suppressed = gone[suppressedAt(t.To.Channel, t.To.Address)]
+		why := gone[suppressedAt(t.To.Channel, t.To.Address)]
+		if v.Required = must[suppressedAt(t.To.Channel, t.To.Address)]; v.Required {
+			v.Ignored = why
+		} else {
+			v.Suppressed = why
+		}
 		out.Body.Recipients = append(out.Body.Recipients, v)
 	}
 	return out, nil
 }
 
-// suppressed is why addresses are not written to, for an engine that keeps that.
-func (s *Server) suppressed(ctx context.Context) (map[string]string, error) {
-	all := map[string]string{}
-	l, ok := s.o.Ledger.(ledger.Suppressor)
-	if !ok {
-		return all, nil
+// required are the addresses of a customer that are to be told by contract.
+func required(p incident.Party) map[string]bool {
+	all := map[string]bool{}
+	for _, l := range p.Lists {
+		for _, r := range l.To {
+			if r.Required {
+				all[suppressedAt(r.Channel, r.Address)] = true
+			}
+		}
 	}
-	rows, err := l.Suppressions(ctx, "")
-	for _, x := range rows {
-		all[suppressedAt(x.Channel, x.Address)] = "not written to since " + x.At.UTC().Format("2006-01-02") + ": " + x.Reason
-	}
-	return all, err
+	return all
 }
 
-func suppressedAt(channel, address string) string {
-	return channel + "\x00" + strings.ToLower(strings.TrimSpace(address))
+// suppressed is why addresses are not written to.
+func (s *Server) suppressed(ctx context.Context) (map[string]string, error) {
+	all := map[string]string{}
+	rows, err := s.o.Ledger.Suppressions(ctx, "")
+	for _, x := range rows {
+		all[suppressedAt(x.Channel, x.Address)] = "not written to since " + x.At.UTC().Format(time.DateOnly) + ": " + x.Reason
+	}
+	return all, err
 }
 
 // supposed is the update that who answers for.

@@ -69,8 +69,17 @@ func TestOpenAPIIsWhole(t *testing.T) {
 			if _, ok := op.Responses["default"].Content["application/problem+json"]; !ok {
 				t.Errorf("%s does not say how it fails", name)
 			}
-			if len(op.Security) == 0 != strings.Contains(path, "/hooks/") {
+			of := "token"
+			if strings.Contains(path, "/hooks/") {
+				of = "input"
+			}
+			if _, named := op.Security[0][of]; !named && !strings.HasSuffix(path, "/{secret}") {
 				t.Errorf("%s: security %v", name, op.Security)
+			}
+			for _, status := range []string{"401", "422", "429", "503"} {
+				if _, ok := op.Responses[status].Content["application/problem+json"]; !ok {
+					t.Errorf("%s does not document %s", name, status)
+				}
 			}
 			for status, x := range op.Responses {
 				if x.Description == "" {

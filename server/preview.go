@@ -28,15 +28,28 @@ type PreviewView struct {
 	Warnings []Flaw `json:"warnings"`
 
 	Renderings []RenderingView `json:"renderings"`
-	Recipients []RecipientView `json:"recipients" doc:"1,000 at most."`
+	Groups     []GroupView     `json:"groups" doc:"All recipients, counted."`
+	Recipients []RecipientView `json:"recipients" doc:"As many as were asked for, from skip on."`
 	Total      int             `json:"total" doc:"All recipients."`
 	Left       []LeftView      `json:"left" doc:"Lists or recipients that are not told."`
+}
+
+// GroupView counts the recipients of a list who are served alike.
+type GroupView struct {
+	List       string `json:"list"`
+	Audience   string `json:"audience" enum:"internal,customer,public"`
+	Channel    string `json:"channel"`
+	Rendering  int    `json:"rendering" doc:"Which of the renderings."`
+	Recipients int    `json:"recipients" doc:"All of them."`
+	Suppressed int    `json:"suppressed" doc:"Those who are not written to any more."`
+	Already    int    `json:"already" doc:"Those who were told when the update was accepted before. They count as nothing else."`
 }
 
 // RenderingView is one message, for all recipients who get it word for word.
 type RenderingView struct {
 	Channel    string          `json:"channel"`
 	Format     string          `json:"format"`
+	Threads    bool            `json:"threads,omitempty" doc:"The channel posts a card for each incident and answers in its thread. Only in previews."`
 	Audience   string          `json:"audience"`
 	Locale     string          `json:"locale,omitempty"`
 	Zone       string          `json:"zone,omitempty"`
@@ -55,7 +68,9 @@ type RecipientView struct {
 	Audience   string   `json:"audience"`
 	Lists      []string `json:"lists" doc:"The lists that reach it; it is served as of the first."`
 	Rendering  *int     `json:"rendering,omitempty" doc:"Which of the renderings."`
-	Suppressed string   `json:"suppressed,omitempty" doc:"Why it is not written to."`
+	Suppressed string   `json:"suppressed,omitempty" doc:"Why it is not written to, and since when."`
+	Required   bool     `json:"required,omitempty" doc:"It is to be told by contract: it cannot unsubscribe."`
+	Ignored    string   `json:"ignored,omitempty" doc:"A suppression that is ignored, for it is to be told by contract."`
 	Already    bool     `json:"already,omitempty" doc:"It was told when the update was accepted before."`
 }
 
@@ -66,7 +81,15 @@ type LeftView struct {
 	Why   string `json:"why"`
 }
 
-func (s *Server) preview(ctx context.Context, who principal, in *SubmitInput) (*PreviewOutput, error) {
+// PreviewInput is the request to preview an update.
+type PreviewInput struct {
+	SubmitInput
+
+	Recipients int `query:"recipients" doc:"How many recipients to name; all of them are counted." minimum:"0" maximum:"10000" default:"1000"`
+	Skip       int `query:"skip" doc:"How many to leave out before them. Every request makes the plan anew." minimum:"0"`
+}
+
+func (s *Server) preview(ctx context.Context, who principal, in *PreviewInput) (*PreviewOutput, error) {
 	sub, composed, err := in.submission(who)
 	if err != nil {
 		return nil, s.fielded(err, composed, who)
@@ -75,32 +98,47 @@ func (s *Server) preview(ctx context.Context, who principal, in *SubmitInput) (*
 	if _, refused := errors.AsType[*dispatcher.Refusal](err); err != nil && !refused {
 		return nil, s.fielded(err, composed, who)
 	} else if refused {
-		return previewOf(p, who, true), nil
+		return previewOf(p, who, in, true), nil
 	}
-	return previewOf(p, who, false), nil
+	return previewOf(p, who, in, false), nil
 }
 
-func previewOf(p dispatcher.Prepared, who principal, refused bool) *PreviewOutput {
+func previewOf(p dispatcher.Prepared, who principal, in *PreviewInput, refused bool) *PreviewOutput {
 	v := PreviewView{
 		Incident: p.Update.Incident, Customer: p.Update.Customer, Key: p.Update.Key, Seq: p.Update.Seq, Status: string(p.Update.Status),
 		New: p.New, Refused: refused, Findings: flaws(p.Findings, who.all), Warnings: append([]Flaw{}, mistakes(p.Warnings).Problems...),
-		Total: len(p.Plan.Deliveries), Renderings: []RenderingView{}, Recipients: []RecipientView{}, Left: leftViews(p.Plan.Left),
+		Total: p.Plan.Count(), Renderings: []RenderingView{}, Groups: []GroupView{}, Recipients: []RecipientView{}, Left: leftViews(p.Plan.Left),
 	}
 	if p.Earlier != nil {
 		v.Earlier = p.Earlier.Key
 	}
-	for _, r := range p.Plan.Renderings {
+	for i, r := range p.Plan.Renderings {
 		x := viewMessage(r.Message)
-		x.Channel, x.Audience, x.Locale, x.Zone = r.Channel, string(r.Audience), r.Locale, r.Zone
+		x.Channel, x.Audience, x.Locale, x.Zone, x.Threads = r.Channel, string(r.Audience), r.Locale, r.Zone, r.Threads
+		x.Recipients = p.Plan.Recipients(i)
 		v.Renderings = append(v.Renderings, x)
 	}
-	for _, d := range p.Plan.Deliveries {
-		v.Renderings[d.Rendering].Recipients++
-		if len(v.Recipients) < reported {
+	v.recipients(p.Plan, in.Skip, in.Recipients)
+	return &PreviewOutput{Body: v}
+}
+
+// recipients counts all of a plan's and names some of them.
+func (v *PreviewView) recipients(p dispatcher.Plan, skip, most int) {
+	for _, g := range p.Groups() {
+		v.Groups = append(v.Groups, GroupView{g.List, string(g.Audience), g.Channel, g.Rendering, g.Recipients, g.Suppressed, g.Already})
+	}
+	if most == 0 {
+		return
+	}
+	n := 0
+	for d := range p.Deliveries() {
+		if n++; n > skip {
 			v.Recipients = append(v.Recipients, viewPlanned(d))
 		}
+		if len(v.Recipients) == most {
+			return
+		}
 	}
-	return &PreviewOutput{Body: v}
 }
 
 func viewMessage(m channels.Message) RenderingView {
@@ -114,7 +152,7 @@ func viewPlanned(d dispatcher.Delivery) RecipientView {
 }
 
 func viewTarget(t dispatcher.Target) RecipientView {
-	r := RecipientView{Channel: t.To.Channel, Address: t.To.Address, Name: t.To.Name, Audience: string(t.Audience), Lists: []string{}}
+	r := RecipientView{Channel: t.To.Channel, Address: t.To.Address, Name: t.To.Name, Audience: string(t.Audience), Lists: []string{}, Required: t.To.Required}
 	for _, reach := range t.Reach {
 		r.Lists = append(r.Lists, reach.List)
 	}

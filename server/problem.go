@@ -34,7 +34,8 @@ type Flaw struct {
 	Line     int    `json:"line,omitempty" doc:"The line of the update, from 1."`
 	Where    string `json:"where,omitempty" doc:"The parameter, header or field; for the text of an update its section."`
 	Text     string `json:"text,omitempty" doc:"The words of the update that it is about."`
-	Audience string `json:"audience,omitempty" doc:"Who would have seen it."`
+	Audience string `json:"audience,omitempty" doc:"Who would have seen it." enum:"internal,customer,public"`
+	Kind     string `json:"kind,omitempty" doc:"What sort of thing the leak guard found." enum:"mention,address,host,customer,code,query,word"`
 	What     string `json:"what" doc:"What is wrong and why."`
 	Remedy   string `json:"remedy,omitempty" doc:"What to write or do instead."`
 }
@@ -135,8 +136,9 @@ func refusal(findings []renderers.Finding, all bool) *Problem {
 func flaws(findings []renderers.Finding, all bool) []Flaw {
 	list := []Flaw{}
 	for _, f := range findings {
-		x := Flaw{Line: f.Line, Where: f.Section, Text: f.Text, Audience: string(f.Audience), What: f.Why, Remedy: f.Remedy}
+		x := Flaw{Line: f.Line, Where: f.Section, Text: f.Text, Audience: string(f.Audience), Kind: string(f.Kind), What: f.Why, Remedy: f.Remedy}
 		if f.Kind == renderers.FoundCustomer && !all {
+			x.Kind = string(renderers.FoundWord)
 			x.What = "The configuration forbids this word outside the team (leak_guard.words)."
 			x.Remedy = "Use another word, or move it to the technical notes."
 		}

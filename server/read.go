@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,7 +20,7 @@ import (
 // Paging is how a list is asked for page by page.
 type Paging struct {
 	Cursor string `query:"cursor" doc:"Where the page before ended: its next." maxLength:"400"`
-	Limit  int    `query:"limit" doc:"How many at most." minimum:"1" maximum:"500" default:"100"`
+	Limit  int    `query:"limit" doc:"How many at most." minimum:"1" maximum:"5000" default:"100"`
 }
 
 // mark is a place in a list. Clients get it as an opaque word.
@@ -95,6 +96,8 @@ type IncidentsInput struct {
 	Paging
 	Customer string `query:"customer" doc:"Only this customer's: their id." maxLength:"100"`
 	Open     bool   `query:"open" doc:"Only those that go on."`
+
+	Reminders bool `query:"reminders" doc:"Also the reminders of promised updates, which are kept as incidents of their own."`
 }
 
 // IncidentInput names an incident.
@@ -110,6 +113,8 @@ type UpdatesInput struct {
 	Paging
 	Customer string `query:"customer" doc:"Only this customer's: their id." maxLength:"100"`
 	Incident string `query:"incident" doc:"Only this incident's." maxLength:"64"`
+
+	Reminders bool `query:"reminders" doc:"Also the reminders of promised updates. Those of an incident that is named by incident are always there."`
 }
 
 func (s *Server) readRoutes(api huma.API) {
@@ -126,6 +131,7 @@ func (s *Server) readRoutes(api huma.API) {
 		Summary:     "Updates, newest first",
 		Description: "For a token of several customers they come customer by customer.",
 	}, Viewer, s.updates)
+	s.promiseRoutes(api)
 	s.deliveryRoutes(api)
 }
 
@@ -138,7 +144,7 @@ func (s *Server) incidents(ctx context.Context, who principal, in *IncidentsInpu
 	if err != nil {
 		return nil, err
 	}
-	rows = slices.DeleteFunc(rows, func(i ledger.Incident) bool { return !who.may(i.Customer) })
+	rows = slices.DeleteFunc(rows, func(i ledger.Incident) bool { return !who.may(i.Customer) || hidden(i.ID, in.Reminders) })
 	slices.SortFunc(rows, func(a, b ledger.Incident) int {
 		return cmp.Or(b.Updated.Compare(a.Updated), cmp.Compare(a.ID, b.ID))
 	})
@@ -156,6 +162,9 @@ func (s *Server) incidents(ctx context.Context, who principal, in *IncidentsInpu
 	params := query("customer", in.Customer)
 	if in.Open {
 		params.Set("open", "true")
+	}
+	if in.Reminders {
+		params.Set("reminders", "true")
 	}
 	return listed(views, next, in.Limit, "/incidents", params), nil
 }
@@ -181,6 +190,7 @@ func (s *Server) incident(ctx context.Context, who principal, in *IncidentInput)
 			out.Body.Updates = append(out.Body.Updates, viewUpdate(u, who))
 		}
 	}
+	out.Body.withPromises(updates, s.o.Now())
 	return out, err
 }
 
@@ -205,24 +215,52 @@ func (s *Server) updates(ctx context.Context, who principal, in *UpdatesInput) (
 	if err != nil {
 		return nil, err
 	}
+	wanted := in.Reminders || hidden(in.Incident, false)
+	params := query("customer", in.Customer, "incident", in.Incident)
+	if in.Reminders {
+		params.Set("reminders", "true")
+	}
 	var views []UpdateView
 	var next mark
 	for _, c := range who.turns(in.Customer, m) {
-		q := ledger.UpdateQuery{Customer: c, Incident: in.Incident, Limit: in.Limit + 1 - len(views)}
+		q := ledger.UpdateQuery{Customer: c, Incident: in.Incident, Limit: in.Limit + 1}
 		if c == m.Customer {
 			q.Before = m.Key
 		}
-		rows, err := s.o.Ledger.Updates(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, u := range rows {
-			if len(views) == in.Limit {
-				return listed(views, next, in.Limit, "/updates", query("customer", in.Customer, "incident", in.Incident)), nil
+		for u, err := range s.eachUpdate(ctx, q) {
+			switch {
+			case err != nil:
+				return nil, err
+			case hidden(u.Incident, wanted):
+				continue
+			case len(views) == in.Limit:
+				return listed(views, next, in.Limit, "/updates", params), nil
 			}
 			views = append(views, viewUpdate(u, who))
 			next = mark{Customer: c, Key: u.Key}
 		}
 	}
 	return listed(views, mark{}, in.Limit, "/updates", nil), nil
+}
+
+// eachUpdate streams updates, q.Limit at a time.
+func (s *Server) eachUpdate(ctx context.Context, q ledger.UpdateQuery) iter.Seq2[ledger.Update, error] {
+	return func(yield func(ledger.Update, error) bool) {
+		for {
+			rows, err := s.o.Ledger.Updates(ctx, q)
+			if err != nil {
+				yield(ledger.Update{}, err)
+				return
+			}
+			for _, u := range rows {
+				if !yield(u, nil) {
+					return
+				}
+				q.Before = u.Key
+			}
+			if len(rows) < q.Limit {
+				return
+			}
+		}
+	}
 }

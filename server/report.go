@@ -10,21 +10,60 @@ import (
 // reported is how many recipients a report names.
 const reported = 1000
 
-// report reads what became of an update.
-func (s *Server) report(ctx context.Context, u ledger.Update) (*Report, error) {
-	r := &Report{Incident: u.Incident, Update: u.Key, Channels: []ChannelReport{}, Recipients: []DeliveryView{}}
-	tallies, err := s.o.Ledger.Tally(ctx, ledger.DeliveryQuery{Update: u.Key})
+// report reads what became of an update. While its deliveries are being written down it
+// looks again until none was written in between, for that one would count twice.
+func (s *Server) report(ctx context.Context, u ledger.Update) (r *Report, err error) {
+	left, err := s.unwritten(ctx, u.Key)
+	for n, settled := 0, false; err == nil && !settled && n < looks; n++ {
+		r = &Report{Incident: u.Incident, Update: u.Key, Pending: left, Unwritten: left, Channels: []ChannelReport{}, Recipients: []DeliveryView{}}
+		if err = s.tally(ctx, r); err != nil {
+			break
+		}
+		before := left
+		left, err = s.unwritten(ctx, u.Key)
+		settled = left == before
+	}
 	if err != nil {
 		return nil, err
 	}
+	if err := s.missed(ctx, r); err != nil || !r.Finished {
+		return r, err
+	}
+	return r, s.delayed(ctx, r)
+}
+
+// looks is how often a report is counted anew at most.
+const looks = 20
+
+func (s *Server) tally(ctx context.Context, r *Report) error {
+	tallies, err := s.o.Ledger.Tally(ctx, ledger.DeliveryQuery{Update: r.Update})
 	for _, t := range tallies {
 		r.count(t)
 	}
 	r.Finished = r.Pending == 0
-	if r.Failed+r.Pending+r.NotSent == 0 {
-		return r, nil
+	return err
+}
+
+// unwritten is how many recipients of an update have no delivery on record yet. Ask
+// for it before anything is counted: then nobody is missed.
+func (s *Server) unwritten(ctx context.Context, update string) (int, error) {
+	rows, err := s.o.Ledger.Updates(ctx, ledger.UpdateQuery{Key: update})
+	for _, u := range rows {
+		if u.Key == update {
+			return u.Unwritten, err
+		}
 	}
-	return r, s.missed(ctx, r)
+	return 0, err
+}
+
+// over reports that nothing of an update is pending.
+func (s *Server) over(ctx context.Context, update string) (bool, error) {
+	n, err := s.unwritten(ctx, update)
+	if err != nil || n > 0 {
+		return false, err
+	}
+	left, err := s.o.Ledger.Tally(ctx, ledger.DeliveryQuery{Update: update, Outcomes: []ledger.Outcome{ledger.Pending}})
+	return len(left) == 0, err
 }
 
 // count adds a tally; they come by channel.
@@ -51,6 +90,9 @@ func (r *Report) count(t ledger.Tally) {
 
 // missed names who did not get it.
 func (s *Server) missed(ctx context.Context, r *Report) error {
+	if r.Failed+r.Pending+r.NotSent == 0 {
+		return nil
+	}
 	but := []ledger.Outcome{ledger.Pending}
 	for _, o := range ledger.Outcomes() {
 		if o != ledger.Delivered {
@@ -70,6 +112,26 @@ func (s *Server) missed(ctx context.Context, r *Report) error {
 	return nil
 }
 
+// delayed names who has not got it yet, as their mail servers said after they had taken
+// it over.
+func (s *Server) delayed(ctx context.Context, r *Report) error {
+	for d, err := range s.o.Ledger.Deliveries(ctx, ledger.DeliveryQuery{Update: r.Update, Outcomes: []ledger.Outcome{ledger.Delivered}}) {
+		switch {
+		case err != nil:
+			return err
+		case !d.Delayed():
+			continue
+		}
+		r.Delayed++
+		if len(r.Recipients) == reported {
+			r.More = true
+			continue
+		}
+		r.Recipients = append(r.Recipients, viewDelivery(d))
+	}
+	return nil
+}
+
 // lookAgain is how often those who wait look for what other processes did.
 const lookAgain = time.Second
 
@@ -80,15 +142,16 @@ func (s *Server) await(ctx context.Context, update string, most time.Duration) (
 	defer end.Stop()
 	for {
 		rung := s.bell.wait() // before looking, so that nothing falls in between
-		left, err := s.o.Ledger.Tally(ctx, ledger.DeliveryQuery{Update: update, Outcomes: []ledger.Outcome{ledger.Pending}})
-		if err != nil || len(left) == 0 {
-			return err == nil, err
+		began := time.Now()
+		if done, err := s.over(ctx, update); done || err != nil {
+			return done && err == nil, err
 		}
+		took := time.Since(began)
 		look := time.NewTimer(lookAgain)
 		select {
 		case <-rung:
 			look.Stop()
-			if !pause(ctx, calm) {
+			if !pause(ctx, max(calm, 5*took)) { // a large update takes its time to look at
 				return false, nil
 			}
 		case <-look.C:

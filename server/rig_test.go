@@ -34,9 +34,13 @@ type remote struct {
 	mu     sync.Mutex
 	answer func(ctx context.Context, e channels.Envelope) error
 	sent   []channels.Envelope
+
+	threads bool
 }
 
-func (r *remote) Spec() channels.Spec { return channels.Spec{Format: channels.FormatText, Workers: 4} }
+func (r *remote) Spec() channels.Spec {
+	return channels.Spec{Format: channels.FormatText, Workers: 4, Threads: r.threads}
+}
 
 func (r *remote) Send(ctx context.Context, e channels.Envelope) (channels.Receipt, error) {
 	r.mu.Lock()

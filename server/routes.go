@@ -32,7 +32,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if s.o.Pages != nil {
 		top.Handle("/", s.o.Pages)
 	}
-	return s.wrap(strict(top)), nil
+	return s.wrap(s.exits(strict(top))), nil
 }
 
 // strict answers what a mux has no handler for with a problem document.
@@ -179,6 +179,7 @@ func (s *Server) describe(mux *http.ServeMux) error {
 	s.updateRoutes(api)
 	s.readRoutes(api)
 	s.listRoutes(api)
+	s.suppressionRoutes(api)
 	s.tokenRoutes(api)
 	s.draftRoutes(api)
 	s.hookRoutes(api)
@@ -214,13 +215,15 @@ func (s *Server) OpenAPI() []byte { return s.spec.json }
 func config() huma.Config {
 	c := huma.DefaultConfig("sitrep", "1")
 	c.Info.Description = "One incident update in; everyone who should know has it, once; nobody who should not know does; and the sender can prove it."
+	c.Info.License = &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.CreateHooks = nil
 	c.RejectUnknownQueryParameters = true
 	c.Transformers = []huma.Transformer{fromHuma, named}
 	c.Servers = []*huma.Server{{URL: "/", Description: "this server"}}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"token": {Type: "http", Scheme: "bearer", Description: "A token from `sitrep token new`. A caller on the Unix socket needs none."},
+		byToken: {Type: "http", Scheme: "bearer", Description: "A token from `sitrep token new`. A caller on the Unix socket needs none."},
+		byInput: {Type: "http", Scheme: "bearer", Description: "The secret of an input. It is also read as a basic password, as the last part of the address, or from a signature."},
 	}
 	c.Tags = []*huma.Tag{
 		{Name: "updates", Description: "Send, preview, retry and cancel."},
@@ -248,7 +251,7 @@ func named(ctx huma.Context, _ string, v any) (any, error) {
 // register adds an operation for callers of a role.
 func register[I, O any](s *Server, api huma.API, op huma.Operation, need Role, handle func(context.Context, principal, *I) (*O, error)) {
 	op.Path = base + op.Path
-	op.Security = []map[string][]string{{"token": {}}}
+	op.Security = []map[string][]string{{byToken: {}}}
 	op.Description = strings.TrimSpace(op.Description + "\n\nFor the role " + string(need) + ".")
 	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 		if !caller(ctx.Context()).role.covers(need) {
@@ -264,14 +267,7 @@ func register[I, O any](s *Server, api huma.API, op huma.Operation, need Role, h
 // public adds an operation that finds out itself who calls.
 func public[I, O any](s *Server, api huma.API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
 	op.MaxBodyBytes, op.BodyReadTimeout = maxBody+1, -1
-	if op.Responses == nil {
-		op.Responses = map[string]*huma.Response{}
-	}
-	problems := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
-	op.Responses["default"] = &huma.Response{
-		Description: "What went wrong (RFC 9457)",
-		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problems}},
-	}
+	fails(api, &op)
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		return out, s.explain(err, caller(ctx))

@@ -22,16 +22,17 @@ import (
 type Dispatcher interface {
 	Prepare(ctx context.Context, s dispatcher.Submission) (dispatcher.Prepared, error)
 	Publish(ctx context.Context, p dispatcher.Prepared) (ledger.Accepted, error)
-	Retry(ctx context.Context, update string) (int, error)
+	TryAgain(ctx context.Context, update string) (dispatcher.Retried, error)
 	Cancel(ctx context.Context, update string) (ledger.Cancellation, error)
 }
 
-// Ledger is what the API reads, and where it keeps tokens and drafts.
+// Ledger is what the API reads, and where it keeps tokens, drafts and suppressions.
 type Ledger interface {
 	ledger.Reader
 	ledger.Changes
 	ledger.Tokens
 	ledger.Drafts
+	ledger.Suppressor
 	Rendering(ctx context.Context, id int64) (channels.Message, error)
 }
 
@@ -42,6 +43,7 @@ type Setup struct {
 	Parties     []incident.Party
 	RequireNext bool // as in dispatcher.Options
 	Inputs      []Input
+	Exits       []Exit
 }
 
 // Options is what a Server needs. Fields that may be zero say so.

@@ -141,7 +141,9 @@ func (r *rig) connect(request string) *bufio.Reader {
 	r.Cleanup(func() {
 		_ = here.Close()
 		_ = h.Close()
-		<-ended
+		if err := <-ended; err == nil {
+			r.Error("Serve ended without having been closed")
+		}
 	})
 	if _, err := io.WriteString(here, request); err != nil {
 		r.Fatal(err)

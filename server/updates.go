@@ -26,7 +26,7 @@ type AcceptedOutput struct {
 type AcceptedView struct {
 	Update     UpdateView `json:"update"`
 	Duplicate  bool       `json:"duplicate" doc:"It had been accepted before; added counts only recipients who were not told then."`
-	Added      int        `json:"added" doc:"Deliveries that were added."`
+	Added      int        `json:"added" doc:"Deliveries that were added, those among them that are still being written down."`
 	Superseded int        `json:"superseded" doc:"Older deliveries that it has overtaken."`
 	Warnings   []Flaw     `json:"warnings,omitempty"`
 	Events     string     `json:"events" doc:"Read /events after this to see everything that becomes of it."`
@@ -44,17 +44,24 @@ type UpdateOutput struct{ Body UpdateView }
 // RetriedOutput says how much is tried again.
 type RetriedOutput struct {
 	Body struct {
-		Reopened int    `json:"reopened" doc:"Deliveries that are pending again."`
-		Events   string `json:"events" doc:"Read /events after this to see what becomes of them."`
+		Reopened int         `json:"reopened" doc:"Deliveries that are pending again."`
+		Left     []AloneView `json:"left" doc:"Those that stay as they ended, and why."`
+		Events   string      `json:"events" doc:"Read /events after this to see what becomes of them."`
 	}
+}
+
+// AloneView is how many are not tried again, and why.
+type AloneView struct {
+	Count int    `json:"count"`
+	Why   string `json:"why"`
 }
 
 // CancelledOutput says what was taken back.
 type CancelledOutput struct {
 	Body struct {
-		Cancelled int `json:"cancelled" doc:"Deliveries that were taken back before they were sent."`
+		Cancelled int `json:"cancelled" doc:"Deliveries that were taken back before they were sent, those among them that are still being written down."`
 		Unknown   int `json:"unknown" doc:"Deliveries that are not tried again, but may have arrived by an earlier attempt."`
-		UnderWay  int `json:"under_way" doc:"Deliveries whose attempt is under way and cannot be called back."`
+		UnderWay  int `json:"under_way" doc:"Deliveries whose attempt is under way, or about to be. Those under way cannot be called back; the others end as cancelled in a moment, and the report counts them so."`
 	}
 }
 
@@ -71,8 +78,8 @@ func (s *Server) updateRoutes(api huma.API) {
 		Description: "Who would get what, word for word. It records nothing. What the leak guard finds is shown and does not fail the request.",
 	}, Author, s.preview)
 	kinds := map[string]*huma.MediaType{
-		"text/markdown":    {Schema: &huma.Schema{Type: "string"}},
-		"application/json": {Schema: schemaOf[Submission](api, "Submission")},
+		"text/markdown":    {Schema: &huma.Schema{Type: "string"}, Example: exampleUpdate},
+		"application/json": {Schema: schemaOf[Submission](api, "Submission"), Example: exampleFields()},
 	}
 	takes(api, "/updates", kinds, "The update: the team's template, or its fields.")
 	takes(api, "/previews", kinds, "The update: the team's template, or its fields.")
@@ -83,12 +90,12 @@ func (s *Server) updateRoutes(api huma.API) {
 	register(s, api, huma.Operation{
 		OperationID: "retry-update", Method: http.MethodPost, Path: "/updates/{key}/retry", Tags: []string{"updates"},
 		Summary:     "Try again what failed",
-		Description: "Makes deliveries that failed, bounced, expired or are unknown pending again, except where a newer update has reached the recipient.",
+		Description: "Makes deliveries that failed, bounced, expired or are unknown pending again, except where a newer update has reached the recipient, or the recipient has signed off since: those are counted as left.",
 	}, Author, s.retry)
 	register(s, api, huma.Operation{
 		OperationID: "cancel-update", Method: http.MethodPost, Path: "/updates/{key}/cancel", Tags: []string{"updates"},
 		Summary:     "Take back what was not sent yet",
-		Description: "Deliveries whose attempt is under way are left and counted.",
+		Description: "Deliveries whose attempt is under way are left and counted. What is not written down yet is written down as cancelled. The report has the last word.",
 	}, Author, s.cancel)
 }
 
@@ -172,6 +179,7 @@ func (s *Server) wait(ctx context.Context, out *AcceptedOutput, most time.Durati
 		s.o.Log.Warn("waiting for a report failed", "update", u.Key, "error", err)
 		return nil
 	}
+	out.Body.Update.Unwritten = out.Body.Report.Unwritten
 	out.Preference = "wait=" + seconds(most)
 	if done {
 		out.Status = http.StatusOK
@@ -217,9 +225,18 @@ func (s *Server) retry(ctx context.Context, who principal, in *UpdateInput) (*Re
 	if out.Body.Events, err = s.o.Ledger.Latest(ctx); err != nil {
 		return nil, err
 	}
-	out.Body.Reopened, err = s.o.Setup().Dispatcher.Retry(ctx, u.Key)
-	s.o.Log.Info("update tried again", "request", traceOf(ctx).id, "by", who.id, "update", u.Key, "reopened", out.Body.Reopened)
-	return out, err
+	again, err := s.o.Setup().Dispatcher.TryAgain(ctx, u.Key)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Reopened, out.Body.Left = again.Reopened, []AloneView{}
+	left := 0
+	for _, l := range again.Left {
+		out.Body.Left = append(out.Body.Left, AloneView{Count: l.Count, Why: l.Why})
+		left += l.Count
+	}
+	s.o.Log.Info("update tried again", "request", traceOf(ctx).id, "by", who.id, "update", u.Key, "reopened", again.Reopened, "left", left)
+	return out, nil
 }
 
 func (s *Server) cancel(ctx context.Context, who principal, in *UpdateInput) (*CancelledOutput, error) {
@@ -233,6 +250,7 @@ func (s *Server) cancel(ctx context.Context, who principal, in *UpdateInput) (*C
 	}
 	out := &CancelledOutput{}
 	out.Body.UnderWay = got.UnderWay
+	out.Body.Cancelled = got.Unwritten // they are written down as such
 	for _, e := range got.Ended {
 		if e.Outcome == ledger.Cancelled {
 			out.Body.Cancelled++

@@ -18,7 +18,9 @@ type IncidentView struct {
 	Next     time.Time `json:"next_update,omitzero" doc:"The latest promise."`
 	Seq      int       `json:"seq" doc:"Of the latest update."`
 
-	Updates []UpdateView `json:"updates,omitempty" doc:"Newest first. Only when one incident is asked for."`
+	Updates  []UpdateView  `json:"updates,omitempty" doc:"Newest first. Only when one incident is asked for."`
+	Kept     *KeptView     `json:"kept,omitempty" doc:"How often the next update came when it was promised. Only when one incident is asked for."`
+	Promises []PromiseView `json:"promises,omitempty" doc:"What became of each promise, oldest first. Only when one incident is asked for."`
 }
 
 func viewIncident(i ledger.Incident) IncidentView {
@@ -40,6 +42,8 @@ type UpdateView struct {
 	Accepted time.Time `json:"accepted"`
 	Next     time.Time `json:"next_update,omitzero" doc:"The promise it made."`
 
+	Unwritten int `json:"unwritten,omitempty" doc:"Recipients it was accepted for whose deliveries are still being written down."`
+
 	Override string  `json:"override,omitempty" doc:"Why the leak guard was overridden, and by whom. For authors."`
 	Source   string  `json:"source,omitempty" doc:"The Markdown as it came in. For authors, when one update is asked for."`
 	Report   *Report `json:"report,omitempty" doc:"When one update is asked for."`
@@ -48,7 +52,7 @@ type UpdateView struct {
 func viewUpdate(u ledger.Update, p principal) UpdateView {
 	v := UpdateView{
 		Key: u.Key, Incident: u.Incident, Customer: u.Customer, Seq: u.Seq, Status: u.Status, Title: u.Title,
-		At: u.At, Accepted: u.Accepted, Next: u.Next,
+		At: u.At, Accepted: u.Accepted, Next: u.Next, Unwritten: u.Unwritten,
 	}
 	if p.role.covers(Author) {
 		v.Override = u.Override
@@ -71,6 +75,7 @@ type DeliveryView struct {
 	Name     string `json:"name,omitempty"`
 
 	Outcome  string `json:"outcome" enum:"pending,delivered,failed,bounced,expired,superseded,suppressed,cancelled,unknown"`
+	Delayed  bool   `json:"delayed,omitempty" doc:"Delivered as far as we were told, and not arrived yet, as a mail server has said since."`
 	UnderWay bool   `json:"under_way,omitempty" doc:"An attempt is being made."`
 	Attempts int    `json:"attempts"`
 	Fault    string `json:"fault,omitempty" doc:"Why the last attempt failed." enum:"unavailable,rate_limited,unauthorized,no_recipient,rejected,ambiguous"`
@@ -99,7 +104,7 @@ func viewDelivery(d ledger.Delivery) DeliveryView {
 	v := DeliveryView{
 		Key: d.Key, Update: d.Update, Incident: d.Incident, Customer: d.Customer, Severity: d.Severity, Seq: d.Seq,
 		List: d.List, Audience: d.Audience, Channel: d.Channel, Address: d.To.Address, Name: d.To.Name,
-		Outcome: outcomeWord(d.Outcome), UnderWay: d.Leased, Attempts: d.Attempts, Fault: string(d.Fault), Reason: d.Detail,
+		Outcome: outcomeWord(d.Outcome), Delayed: d.Delayed(), UnderWay: d.Leased, Attempts: d.Attempts, Fault: string(d.Fault), Reason: d.Detail,
 		Accepted: d.Accepted, Expire: d.Expire, Settled: d.Settled, RemoteID: d.Receipt.RemoteID, Permalink: d.Receipt.Permalink,
 	}
 	if d.Outcome == ledger.Pending {
@@ -124,13 +129,15 @@ type Report struct {
 	Update   string `json:"update"`
 
 	Delivered int  `json:"delivered"`
+	Delayed   int  `json:"delayed,omitempty" doc:"Of the delivered ones: not arrived yet, as mail servers have said since. Counted once nothing is pending."`
 	Failed    int  `json:"failed" doc:"failed, bounced, expired or unknown"`
-	Pending   int  `json:"pending"`
+	Pending   int  `json:"pending" doc:"Those without an outcome yet, unwritten ones among them."`
+	Unwritten int  `json:"unwritten,omitempty" doc:"Recipients whose deliveries are still being written down. No channel counts them yet."`
 	NotSent   int  `json:"not_sent" doc:"superseded, suppressed or cancelled"`
 	Finished  bool `json:"finished" doc:"Nothing is pending."`
 
 	Channels   []ChannelReport `json:"channels"`
-	Recipients []DeliveryView  `json:"recipients" doc:"Those who did not get it, 1,000 at most; the deliveries have all of them."`
+	Recipients []DeliveryView  `json:"recipients" doc:"Those who did not get it, or not yet, 1,000 at most; the deliveries have all of them."`
 	More       bool            `json:"more,omitempty" doc:"There are more of them."`
 }
 

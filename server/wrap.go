@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,6 +29,7 @@ const (
 type trace struct {
 	id      string
 	who     string
+	path    string // instead of the request's, which is secret; or empty
 	control *http.ResponseController
 }
 
@@ -70,7 +72,7 @@ func (s *Server) wrap(next http.Handler) http.Handler {
 		defer func() {
 			s.contain(seen, r, recover())
 			s.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request", t.id), slog.String("method", method(r)),
-				slog.String("path", loggable(r.URL.Path)), slog.Int("status", seen.code()), slog.String("by", t.who),
+				slog.String("path", cmp.Or(t.path, loggable(r.URL.Path))), slog.Int("status", seen.code()), slog.String("by", t.who),
 				slog.Duration("took", time.Since(begun)))
 		}()
 		next.ServeHTTP(seen, r)
@@ -123,6 +125,7 @@ type watched struct {
 	status int
 }
 
+// WriteHeader implements [http.ResponseWriter].
 func (w *watched) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
@@ -130,6 +133,7 @@ func (w *watched) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Write implements [http.ResponseWriter].
 func (w *watched) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
@@ -218,12 +222,15 @@ type held struct {
 	body   bytes.Buffer
 }
 
+// Header implements [http.ResponseWriter].
 func (h *held) Header() http.Header { return h.header }
 
+// WriteHeader implements [http.ResponseWriter].
 func (h *held) WriteHeader(status int) {
 	if h.status == 0 {
 		h.status = status
 	}
 }
 
+// Write implements [http.ResponseWriter].
 func (h *held) Write(b []byte) (int, error) { return h.body.Write(b) }

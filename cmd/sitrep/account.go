@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -26,11 +25,15 @@ type account struct {
 	Next       time.Time    `json:"next_update,omitzero"`
 	Override   string       `json:"override,omitempty"`
 	Channels   []channelSum `json:"channels"`
-	Recipients []recipient  `json:"recipients"` // those who did not get it; all of them with --all
+	Recipients []recipient  `json:"recipients"` // those who did not get it, or not yet; all of them with --all
 	Delivered  int          `json:"delivered"`
+	Delayed    int          `json:"delayed,omitempty"` // of the delivered ones: not arrived yet, as mail servers have said since
 	Failed     int          `json:"failed"`
 	Pending    int          `json:"pending"`
-	Other      int          `json:"not_sent"` // superseded, suppressed, cancelled
+	Unwritten  int          `json:"unwritten,omitempty"` // of the pending ones: not written down yet, and of no channel
+	Other      int          `json:"not_sent"`            // superseded, suppressed, cancelled
+
+	all bool // list every recipient, also those who are like others
 }
 
 // channelSum is one channel's count.
@@ -55,6 +58,8 @@ type recipient struct {
 	Attempts  int       `json:"attempts"`
 	Next      time.Time `json:"next_attempt,omitzero"`
 	Settled   time.Time `json:"settled,omitzero"`
+	Delayed   bool      `json:"delayed,omitempty"`  // handed over, and not arrived yet
+	Required  bool      `json:"required,omitempty"` // by contract, as the configuration is now
 	RemoteID  string    `json:"remote_id,omitempty"`
 	Permalink string    `json:"permalink,omitempty"`
 }
@@ -63,8 +68,14 @@ type recipient struct {
 func readAccount(ctx context.Context, r ledger.Reader, u ledger.Update, all bool) (account, error) {
 	acc := account{
 		Incident: u.Incident, Update: u.Key, Customer: u.Customer, Seq: u.Seq, Status: u.Status, Title: u.Title,
-		At: u.At, Accepted: u.Accepted, Next: u.Next, Override: u.Override, Recipients: []recipient{},
+		At: u.At, Accepted: u.Accepted, Next: u.Next, Override: u.Override, Channels: []channelSum{}, Recipients: []recipient{},
+		all: all,
 	}
+	var err error
+	if acc.Unwritten, err = unwrittenOf(ctx, r, u.Key); err != nil { // before counting: nobody is missed
+		return acc, err
+	}
+	acc.Pending = acc.Unwritten
 	sums := map[string]*channelSum{}
 	for d, err := range r.Deliveries(ctx, ledger.DeliveryQuery{Update: u.Key}) {
 		if err != nil {
@@ -92,6 +103,9 @@ func (acc *account) add(sums map[string]*channelSum, d ledger.Delivery, all bool
 		acc.Pending++
 	case ledger.Delivered:
 		acc.Delivered++
+		if d.Delayed() {
+			acc.Delayed++
+		}
 		if s.Outcomes[ledger.Delivered] == 0 {
 			s.Permalink = d.Receipt.Permalink
 		} else if s.Permalink != d.Receipt.Permalink {
@@ -105,7 +119,7 @@ func (acc *account) add(sums map[string]*channelSum, d ledger.Delivery, all bool
 	if d.Outcome != ledger.Pending {
 		s.Outcomes[d.Outcome]++
 	}
-	if all || d.Outcome != ledger.Delivered {
+	if all || d.Outcome != ledger.Delivered || d.Delayed() {
 		acc.Recipients = append(acc.Recipients, describe(d))
 	}
 }
@@ -114,12 +128,19 @@ func describe(d ledger.Delivery) recipient {
 	r := recipient{
 		Channel: d.Channel, Address: d.To.Address, Name: d.To.Name, List: d.List, Audience: d.Audience,
 		Outcome: string(d.Outcome), Fault: string(d.Fault), Reason: reason(d), Attempts: d.Attempts,
-		Settled: d.Settled, RemoteID: d.Receipt.RemoteID, Permalink: d.Receipt.Permalink,
+		Settled: d.Settled, Delayed: d.Delayed(), RemoteID: d.Receipt.RemoteID, Permalink: d.Receipt.Permalink,
 	}
 	if d.Outcome == ledger.Pending {
 		r.Outcome, r.Next = "pending", d.Due
 	}
 	return r
+}
+
+// mark notes who is to be told by contract: by channel and address.
+func (acc *account) mark(required map[[2]string]bool) {
+	for i, r := range acc.Recipients {
+		acc.Recipients[i].Required = required[[2]string{r.Channel, strings.ToLower(r.Address)}]
+	}
 }
 
 // code is the exit code an account deserves.
@@ -151,6 +172,9 @@ func reason(d ledger.Delivery) string {
 	if why == "" && d.Outcome == ledger.Pending {
 		why = "not tried yet"
 	}
+	if d.Detail != "" && d.Outcome == ledger.Suppressed || d.Delayed() {
+		return oneLine(d.Detail) // it says just that, and since when
+	}
 	if d.Detail != "" && d.Outcome != ledger.Delivered {
 		why = strings.TrimSpace(why + " (" + oneLine(d.Detail) + ")")
 	}
@@ -166,98 +190,4 @@ func faultWords(f channels.Fault) string {
 		channels.Rejected:     "refused for good",
 		channels.Ambiguous:    "the connection broke before the answer came",
 	}[f]
-}
-
-// print writes the account for people.
-func (acc account) print(w io.Writer, s style, now time.Time) {
-	for _, c := range acc.Channels {
-		fmt.Fprintf(w, "  %-12s %s\n", c.Channel, c.words(s))
-	}
-	if len(acc.Recipients) == 0 {
-		return
-	}
-	if slices.ContainsFunc(acc.Recipients, func(r recipient) bool { return r.Outcome != string(ledger.Delivered) }) {
-		fmt.Fprintf(w, "\n%s\n", s.bold("Did not get it:"))
-	}
-	for _, r := range acc.Recipients {
-		if r.Outcome != string(ledger.Delivered) {
-			fmt.Fprintf(w, "  %-12s %s\n", r.Channel, r.words(s, now))
-		}
-	}
-	acc.printDelivered(w, s)
-}
-
-func (acc account) printDelivered(w io.Writer, s style) {
-	first := true
-	for _, r := range acc.Recipients {
-		if r.Outcome != string(ledger.Delivered) {
-			continue
-		}
-		if first {
-			fmt.Fprintf(w, "\n%s\n", s.bold("Got it:"))
-			first = false
-		}
-		fmt.Fprintf(w, "  %-12s %s (%s, %s) at %s %s\n", r.Channel, addressee(r.Name, r.Address), r.List, r.Audience,
-			r.Settled.UTC().Format("15:04:05 UTC"), s.dim(oneLine(r.RemoteID)))
-	}
-}
-
-// words is "23 of 24 delivered, 1 failed".
-func (c channelSum) words(s style) string {
-	parts := []string{fmt.Sprintf("%d of %d delivered", c.Outcomes[ledger.Delivered], c.Total)}
-	if c.Outcomes[ledger.Delivered] == c.Total {
-		parts[0] = s.green(fmt.Sprintf("✓ all %d delivered", c.Total))
-	}
-	for _, o := range ledger.Outcomes() {
-		if n := c.Outcomes[o]; n > 0 && o != ledger.Delivered {
-			parts = append(parts, s.red(fmt.Sprintf("%d %s", n, o)))
-		}
-	}
-	if c.Pending > 0 {
-		parts = append(parts, s.yellow(fmt.Sprintf("%d pending", c.Pending)))
-	}
-	line := strings.Join(parts, ", ")
-	if c.Permalink != "" {
-		line += "  " + s.dim(c.Permalink)
-	}
-	return line
-}
-
-// words is "bob@abc.example (contacts): failed after 2 attempts: no such recipient (…)".
-func (r recipient) words(s style, now time.Time) string {
-	who := addressee(r.Name, r.Address)
-	state := s.red(r.Outcome)
-	if r.Outcome == "pending" {
-		state = s.yellow(r.Outcome)
-	}
-	if r.Attempts > 0 {
-		state += fmt.Sprintf(" after %s", count(r.Attempts, "attempt"))
-	}
-	line := fmt.Sprintf("%s (%s): %s", who, r.List, state)
-	if r.Reason != "" {
-		line += ": " + r.Reason
-	}
-	if r.Next.After(now) {
-		line += fmt.Sprintf(", next attempt in %s", r.Next.Sub(now).Round(time.Second))
-	}
-	return line
-}
-
-// addressee is "Alice <alice@abc.example>", or the address alone.
-func addressee(name, address string) string {
-	if name == "" {
-		return oneLine(address)
-	}
-	return oneLine(name) + " <" + oneLine(address) + ">"
-}
-
-// count is "1 delivery", "2 deliveries".
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	if stem, ok := strings.CutSuffix(thing, "y"); ok {
-		return fmt.Sprintf("%d %sies", n, stem)
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

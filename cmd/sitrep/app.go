@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,7 @@ type app struct {
 	out, errOut io.Writer
 	now         func() time.Time
 	logger      *slog.Logger  // of the daemon; nil: by --verbose
+	serving     bool          // this is the daemon
 	lease       time.Duration // of the dispatcher's claims; zero: its own default. No flag: only tests cannot wait
 
 	config  string // --config
@@ -72,6 +75,7 @@ Start with:
   sitrep send update.md       send it`
 
 func (a *app) rootCommand() *cobra.Command {
+	told := false // --version
 	root := &cobra.Command{
 		Use:           "sitrep",
 		Short:         "Send one incident update to chat, e-mail and the status page, and prove who got it",
@@ -80,13 +84,13 @@ func (a *app) rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return a.unknownCommand(cmd, args[0])
+			if told {
+				return a.printVersion()
 			}
-			return cmd.Help()
+			return family(cmd, args)
 		},
 	}
-	root.SuggestionsMinimumDistance = 2
+	root.Flags().BoolVar(&told, "version", false, "the same as 'sitrep version'")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
@@ -101,19 +105,70 @@ func (a *app) rootCommand() *cobra.Command {
 		a.either(a.sendCommand(), a.farSend), a.either(a.previewCommand(), a.farPreview), a.checkCommand(),
 		a.either(a.newCommand(), a.farNew), a.either(a.whoCommand(), a.farWho),
 		a.either(a.reportCommand(), a.farReport), a.either(a.retryCommand(), a.farRetry),
-		a.serveCommand(), a.pageCommand(), a.tokenCommand(), a.ledgerCommand(),
+		a.serveCommand(), a.pageCommand(), a.suppressCommand(), a.drillCommand(), a.tokenCommand(), a.ledgerCommand(),
 		a.demoCommand(), a.schemaCommand(), a.versionCommand(),
 		exitCodesTopic(),
 	)
+	a.completeAll(root)
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
+		c.Args, c.RunE = cobra.ArbitraryArgs, family
+	}
 	return root
 }
 
-func (a *app) unknownCommand(cmd *cobra.Command, name string) error {
-	msg := fmt.Sprintf("there is no command %q.", name)
-	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+// family is what a command of commands does by itself: it helps, or says that there is
+// no such command.
+func family(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	msg := fmt.Sprintf("there is no command %q.", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "sitrep "))
+	cmd.SuggestionsMinimumDistance = 2
+	near := cmd.SuggestionsFor(args[0])
+	slices.SortStableFunc(near, func(x, y string) int { return cmp.Compare(oddStart(x, args[0]), oddStart(y, args[0])) })
+	if len(near) > 0 {
 		msg += fmt.Sprintf(" Did you mean %q?", near[0])
 	}
-	return &coded{exitUsage, errors.New(msg + " See 'sitrep --help'")}
+	return &coded{exitUsage, errors.New(msg + " See '" + cmd.CommandPath() + " --help'")}
+}
+
+// oddStart is 1 for a command that begins otherwise than the word: people mistype the
+// first letter last.
+func oddStart(command, word string) int {
+	if word != "" && strings.HasPrefix(command, word[:1]) {
+		return 0
+	}
+	return 1
+}
+
+// helpCommand is cobra's own, but that a command which is not there is a mistake.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		ValidArgsFunction: func(cmd *cobra.Command, list []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			var names []cobra.Completion
+			if of, rest, err := cmd.Root().Find(list); err == nil && len(rest) == 0 {
+				for _, c := range of.Commands() {
+					if c.Hidden || !strings.HasPrefix(c.Name(), word) {
+						continue
+					}
+					names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, list []string) error {
+			of, rest, err := cmd.Root().Find(list)
+			if err != nil || len(rest) > 0 {
+				return family(of, rest)
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+	}
 }
 
 // args makes cobra's argument check a usage error in our words.
@@ -150,7 +205,9 @@ func exitCodesTopic() *cobra.Command {
   2  the command line was not understood
   3  the update was refused (bad input, or the leak guard); nothing was sent to anyone
   4  the configuration was refused; nothing was sent to anyone
-  5  some deliveries failed for good; the report says which and why
-  6  some deliveries are still pending; 'sitrep send --resume' finishes them`,
+  5  some deliveries failed for good; the report says which and why. For drill and
+     check --dns: something that was tried does not work, or is wrong
+  6  some deliveries are still pending; 'sitrep send --resume' finishes them. For drill
+     and check --dns: something could not be found out now; try again later`,
 	}
 }

@@ -84,6 +84,9 @@ func (tr transcript) play(t *testing.T) string {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	for name, body := range tr.files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -111,7 +111,7 @@ func (a *app) demoSend(ctx context.Context, h *house, show *watcher, st *stage) 
 	}
 	a.printAccepted(accepted)
 	st.key = accepted.Update.Key
-	err = a.deliver(ctx, h, show, accepted.Update, sendFlags{timeout: time.Minute})
+	err = a.deliver(ctx, h, show, accepted.Update, nil, sendFlags{timeout: time.Minute})
 	if _, said := errors.AsType[exitCode](err); said {
 		return nil // a recipient that failed is part of the story; inspect judges
 	}

@@ -121,8 +121,10 @@ type smtpSession struct {
 	to       []string
 }
 
+// AuthMechanisms implements [smtp.AuthSession].
 func (s *smtpSession) AuthMechanisms() []string { return []string{sasl.Plain} }
 
+// Auth implements [smtp.AuthSession].
 func (s *smtpSession) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, _, password string) error {
 		if subtle.ConstantTimeCompare([]byte(password), []byte(s.password)) != 1 {
@@ -133,6 +135,7 @@ func (s *smtpSession) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
+// Mail implements [smtp.Session].
 func (s *smtpSession) Mail(from string, _ *smtp.MailOptions) error {
 	if !s.known {
 		return smtp.ErrAuthRequired
@@ -141,6 +144,7 @@ func (s *smtpSession) Mail(from string, _ *smtp.MailOptions) error {
 	return nil
 }
 
+// Rcpt implements [smtp.Session].
 func (s *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if strings.EqualFold(to, demoGone) {
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "No mailbox here by that name"}
@@ -149,6 +153,7 @@ func (s *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
+// Data implements [smtp.Session].
 func (s *smtpSession) Data(r io.Reader) error {
 	raw, err := io.ReadAll(r)
 	if err != nil {
@@ -162,7 +167,10 @@ func (s *smtpSession) Data(r io.Reader) error {
 	return nil
 }
 
-func (s *smtpSession) Reset()        { s.from, s.to = "", nil }
+// Reset implements [smtp.Session].
+func (s *smtpSession) Reset() { s.from, s.to = "", nil }
+
+// Logout implements [smtp.Session].
 func (s *smtpSession) Logout() error { return nil }
 
 // view reads a message as a mail program does.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"regexp"
+	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
@@ -98,8 +99,13 @@ func (c chatter) markdown(text string) template.HTML {
 	if err := c.md.Convert([]byte(text), &b); err != nil {
 		return template.HTML("<pre>" + template.HTMLEscapeString(text) + "</pre>") // escaped
 	}
-	return template.HTML(c.policy.SanitizeBytes(b.Bytes())) // sanitised
+	clean := c.policy.SanitizeBytes(b.Bytes())
+	return template.HTML(focusable.Replace(string(clean))) // sanitised
 }
+
+// focusable lets the keyboard reach what scrolls. The sanitiser leaves these elements
+// no attributes, and no text that looks like them.
+var focusable = strings.NewReplacer("<pre>", `<pre tabindex="0">`, "<table>", `<table tabindex="0">`)
 
 var hexColor = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 

@@ -56,8 +56,13 @@ type answer struct {
 	body   bytes.Buffer
 }
 
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
+// Header implements [http.ResponseWriter].
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader implements [http.ResponseWriter].
+func (a *answer) WriteHeader(status int) { a.status = status }
+
+// Write implements [http.ResponseWriter].
 func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 // onlyToken is the token of the only page there is in a onePage.
@@ -69,22 +74,27 @@ type onePage struct {
 	at      time.Time
 }
 
+// Publish implements [ledger.Pages].
 func (p onePage) Publish(context.Context, ledger.PageEntry) error {
 	return errors.New("a preview keeps nothing")
 }
 
+// Entry implements [ledger.Pages].
 func (p onePage) Entry(context.Context, string) (ledger.PageEntry, error) {
 	return ledger.PageEntry{}, ledger.ErrNotFound
 }
 
+// Entries implements [ledger.Pages].
 func (p onePage) Entries(_ context.Context, page string, _ time.Time) ([]ledger.PageEntry, error) {
 	return []ledger.PageEntry{{Key: "preview", Page: page, At: p.at, Payload: p.payload}}, nil
 }
 
+// Page implements [ledger.Pages].
 func (p onePage) Page(_ context.Context, address string) (ledger.Page, error) {
 	return ledger.Page{Address: address, Token: onlyToken}, nil
 }
 
+// PageByToken implements [ledger.Pages].
 func (p onePage) PageByToken(_ context.Context, token string) (ledger.Page, error) {
 	return ledger.Page{Address: "preview", Token: token}, nil
 }

@@ -134,7 +134,7 @@ func newPreviewView(p dispatcher.Prepared, scenes func(string) scene) (previewVi
 		Customer: cmp.Or(u.CustomerName, u.Customer), Severity: u.Severity.String(),
 		Status: string(u.Status), StatusWord: u.Status.Title(), Facts: facts(u),
 		Warnings: problemList(p.Warnings), Leaks: leaks(p.Findings),
-		Renderings: len(p.Plan.Renderings), Recipients: len(p.Plan.Deliveries),
+		Renderings: len(p.Plan.Renderings), Recipients: p.Plan.Count(),
 	}
 	for _, l := range p.Plan.Left {
 		v.Left = append(v.Left, left(l))
@@ -193,27 +193,18 @@ func newCard(p dispatcher.Prepared, i int, in scene) (cardView, error) {
 		return cardView{}, err
 	}
 	c := cardView{
-		ID: fmt.Sprintf("r%d", i+1), Channel: r.Channel, Format: formatWords(r.Format), Recipients: recipients(p.Plan, i),
+		ID: fmt.Sprintf("r%d", i+1), Channel: r.Channel, Format: formatWords(r.Format), Recipients: p.Plan.Recipients(i),
 		Locale: r.Locale, Zone: r.Zone, Subject: r.Message.Subject, Drawing: d,
 	}
 	if r.Fallback != nil {
 		c.Fallback = r.Fallback.Error()
 	}
-	for _, d := range p.Plan.Deliveries {
-		if d.Rendering == i {
-			c.count(d.Reach[0].List)
+	for _, g := range p.Plan.Groups() {
+		if g.Rendering == i {
+			c.Lists = append(c.Lists, listView{ID: g.List, Count: g.Recipients})
 		}
 	}
 	return c, nil
-}
-
-func (c *cardView) count(list string) {
-	i := slices.IndexFunc(c.Lists, func(l listView) bool { return l.ID == list })
-	if i < 0 {
-		c.Lists = append(c.Lists, listView{ID: list, Count: 1})
-		return
-	}
-	c.Lists[i].Count++
 }
 
 func formatWords(f channels.Format) string {

@@ -188,7 +188,7 @@ func killed(t *testing.T, kill <-chan struct{}, args ...string) (bool, []byte) {
 // it says that all is delivered. Then every recipient has the update, and has it twice
 // only where the ledger knows of an interrupted attempt.
 func TestKilledAndResumed(t *testing.T) {
-	const recipients, kills = 500, 6
+	const recipients, kills = 1200, 6 // more than are written down at once
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -24,8 +24,8 @@ func (a *app) ledgerCommand() *cobra.Command {
 		Use:   "ledger",
 		Short: "Bring the ledger up to date, move it, prune it, back it up",
 		Long:  ledgerLong,
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  cobra.ArbitraryArgs,
+		RunE:  family,
 	}
 	cmd.AddCommand(a.migrateCommand(), a.moveCommand(), a.pruneCommand(), a.backupCommand())
 	return cmd
@@ -37,11 +37,7 @@ func (a *app) withOwnLedger(ctx context.Context, f func(ledger.Ledger, string) e
 	if err != nil {
 		return err
 	}
-	l, err := openLedger(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(l, cfg.Ledger), l.Close())
+	return writing(ctx, cfg, func(_ context.Context, l ledger.Ledger) error { return f(l, cfg.Ledger) })
 }
 
 func (a *app) migrateCommand() *cobra.Command {
@@ -49,8 +45,8 @@ func (a *app) migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Bring the ledger's tables up to date",
 		Long: `Brings the ledger's tables up to date with this version of sitrep, and makes them if
-there are none. Every other command does so too when it opens the ledger; this one
-does nothing else, for example before several replicas are started anew. A ledger
+there are none. Every command that writes does so too when it opens the ledger; this
+one does nothing else, for example before several replicas are started anew. A ledger
 that a newer version has brought up to date is refused and stays as it is.`,
 		Example: "  sitrep ledger migrate",
 		Args:    args(0, "nothing"),
@@ -115,7 +111,10 @@ func (a *app) move(ctx context.Context, address, file string) error {
 			return moveFailed(err)
 		}
 		if a.json {
-			a.printJSON(n)
+			a.printJSON(map[string]int{
+				"incidents": n.Incidents, "updates": n.Updates, "renderings": n.Renderings, "deliveries": n.Deliveries, "attempts": n.Attempts,
+				"suppressions": n.Suppressions, "pauses": n.Pauses, "pages": n.Pages, "entries": n.Entries, "tokens": n.Tokens, "drafts": n.Drafts,
+			})
 			return nil
 		}
 		fmt.Fprintf(a.out, "Copied and compared: %s, %s, %s with %s on record, %s, %s, %s, %s, %s.\nNow name the new ledger in the configuration, and start sitrep again.\n",
@@ -128,7 +127,7 @@ func (a *app) move(ctx context.Context, address, file string) error {
 func moveFailed(err error) error {
 	switch {
 	case errors.Is(err, ledger.ErrUnderWay):
-		return fmt.Errorf("%w: stop every sitrep that works on this ledger, wait ten seconds, and move it then. Nothing was copied", err)
+		return fmt.Errorf("%w. Nothing was copied", err)
 	case errors.Is(err, ledger.ErrNotEmpty):
 		return fmt.Errorf("%w: name an empty one. Nothing was copied", err)
 	}
@@ -166,7 +165,10 @@ func (a *app) prune(ctx context.Context, age string) error {
 			return fmt.Errorf("prune the ledger: %w. What was dropped is dropped whole; run it again", err)
 		}
 		if a.json {
-			a.printJSON(n)
+			a.printJSON(map[string]int{
+				"incidents": n.Incidents, "updates": n.Updates, "renderings": n.Renderings, "deliveries": n.Deliveries, "attempts": n.Attempts,
+				"entries": n.Entries,
+			})
 			return nil
 		}
 		fmt.Fprintf(a.out, "Dropped %s with %s, %s and %s.\n", count(n.Incidents, "incident"), count(n.Updates, "update"),
@@ -189,10 +191,17 @@ server has its own tools: pg_dump, or a base backup with its archive.`,
 }
 
 func (a *app) backup(ctx context.Context, file string) error {
-	return a.withOwnLedger(ctx, func(l ledger.Ledger, where string) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	return a.reading(ctx, cfg, func(ctx context.Context, l ledger.Ledger) error {
+		if _, none := l.(noLedger); none {
+			return &coded{exitUsage, fmt.Errorf("there is no ledger %s yet, so there is nothing to back up", cfg.Ledger)}
+		}
 		b, ok := l.(ledger.Backuper)
 		if !ok {
-			return &coded{exitUsage, fmt.Errorf("the ledger %s is backed up by the server's own tools, such as pg_dump", where)}
+			return &coded{exitUsage, fmt.Errorf("the ledger %s is backed up by the server's own tools, such as pg_dump", cfg.Ledger)}
 		}
 		if err := b.Backup(ctx, file); err != nil {
 			if errors.Is(err, fs.ErrExist) {

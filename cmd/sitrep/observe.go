@@ -4,7 +4,9 @@ import (
 	"context"
 
 	"sitrep/config"
+	"sitrep/dispatcher"
 	"sitrep/internal/metrics"
+	"sitrep/internal/tracing"
 	"sitrep/ledger"
 )
 
@@ -26,6 +28,20 @@ func (a *app) openMetrics(cfg *config.Config, l ledger.Reader) *metrics.Metrics 
 		o.Outcomes = append(o.Outcomes, string(out))
 	}
 	return metrics.New(o)
+}
+
+// openTraces is where spans go: nil and nil if nowhere.
+func (a *app) openTraces(ctx context.Context, t config.Traces) (*tracing.Traces, func(dispatcher.Span), error) {
+	if t.Endpoint == "" {
+		return nil, nil, nil
+	}
+	x, err := tracing.Open(ctx, tracing.Options{
+		Endpoint: t.Endpoint, Token: t.Token, Headers: t.Headers, CAFile: t.CAFile, Sample: t.Sample, Version: version, Log: a.log(),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return x, x.Span, nil
 }
 
 func pendingGauges(ctx context.Context, l ledger.Reader) ([]metrics.Pending, error) {

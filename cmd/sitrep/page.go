@@ -47,6 +47,11 @@ func (a *app) page(ctx context.Context, listen string, linksOnly bool) error {
 	if len(addresses) == 0 {
 		return &coded{exitConfig, errors.New("no list names a status page. Add a channel `{id: page, kind: page}` and a recipient `{page: [public]}` to a list")}
 	}
+	if listen != "" {
+		if _, port, err := net.SplitHostPort(listen); err != nil || port == "" {
+			return &coded{exitUsage, fmt.Errorf("--listen %q is no address to serve on: write it like 127.0.0.1:9000, or :9000 for every address", oneLine(listen))}
+		}
+	}
 	l, err := openLedger(ctx, cfg)
 	if err != nil {
 		return err
@@ -76,6 +81,13 @@ func pageAddresses(cfg *config.Config) []string {
 	return all
 }
 
+// pageLink is a page's link for programs.
+type pageLink struct {
+	Address string `json:"address"`
+	URL     string `json:"url"`
+	Open    bool   `json:"public"`
+}
+
 func (a *app) printLinks(ctx context.Context, l ledger.Ledger, cfg *config.Config, local string, addresses []string) error {
 	base := cfg.Page.BaseURL
 	if base == "" {
@@ -86,7 +98,11 @@ func (a *app) printLinks(ctx context.Context, l ledger.Ledger, cfg *config.Confi
 		return err
 	}
 	if a.json {
-		a.printJSON(map[string]any{"pages": links})
+		pages := make([]pageLink, len(links))
+		for i, link := range links {
+			pages[i] = pageLink(link)
+		}
+		a.printJSON(map[string]any{"pages": pages})
 		return nil
 	}
 	for _, link := range links {
@@ -108,6 +124,9 @@ func (a *app) servePages(ctx context.Context, l ledger.Ledger, cfg *config.Confi
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err // the address is named already
+		}
 		return fmt.Errorf("the pages cannot be served on %s: %w. Choose another address with --listen", listen, err)
 	}
 	if err := a.printLinks(ctx, l, cfg, "http://"+ln.Addr().String(), addresses); err != nil {

@@ -57,7 +57,7 @@ func (a *app) preview(ctx context.Context, file string, f previewFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.with(ctx, nil, func(ctx context.Context, h *house) error {
+	return a.withReading(ctx, func(ctx context.Context, h *house) error {
 		p, err := h.dispatcher.Prepare(ctx, dispatcher.Submission{Source: src, Incident: f.incident, Next: f.next, Only: f.only})
 		refusal, leaked := errors.AsType[*dispatcher.Refusal](err)
 		if err != nil && !leaked {
@@ -90,7 +90,7 @@ func (a *app) showPreview(file string, p dispatcher.Prepared, html string, scene
 	}
 	a.printPrepared(file, p)
 	for i, r := range p.Plan.Renderings {
-		a.printRendering(r, recipients(p.Plan, i), scenes(r.Channel))
+		a.printRendering(r, p.Plan.Recipients(i), scenes(r.Channel))
 	}
 	return nil
 }
@@ -106,17 +106,6 @@ func (h *house) scenes(now time.Time) func(channel string) scene {
 		}
 		return in
 	}
-}
-
-// recipients counts who gets a rendering.
-func recipients(p dispatcher.Plan, rendering int) int {
-	n := 0
-	for _, d := range p.Deliveries {
-		if d.Rendering == rendering {
-			n++
-		}
-	}
-	return n
 }
 
 func (a *app) printRendering(r dispatcher.Rendering, n int, in scene) {
@@ -159,7 +148,7 @@ func renderingList(p dispatcher.Plan) []renderingJSON {
 	list := make([]renderingJSON, len(p.Renderings))
 	for i, r := range p.Renderings {
 		list[i] = renderingJSON{
-			Channel: r.Channel, Format: r.Format, Audience: r.Audience, Locale: r.Locale, Zone: r.Zone, Recipients: recipients(p, i),
+			Channel: r.Channel, Format: r.Format, Audience: r.Audience, Locale: r.Locale, Zone: r.Zone, Recipients: p.Recipients(i),
 			Subject: r.Message.Subject, Text: r.Message.Text, HTML: r.Message.HTML, Payload: r.Message.Payload,
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -114,7 +115,7 @@ func (p *progress) draw(final bool) {
 		if p.live {
 			b.WriteString("\x1b[2K")
 		}
-		b.WriteString(row.line(p.style, p.nameWidth(), wide) + "\n")
+		b.WriteString(row.line(p.style, p.nameWidth(), p.cells(wide)) + "\n")
 	}
 	p.drawn = len(p.rows)
 	fmt.Fprint(p.w, b.String())
@@ -128,8 +129,17 @@ func (p *progress) nameWidth() int {
 	return n
 }
 
+// cells is how wide the bars are: the same for all, so that they line up.
+func (p *progress) cells(wide int) int {
+	counts := 0
+	for _, b := range p.rows {
+		counts = max(counts, 2*len(strconv.Itoa(b.total))+1)
+	}
+	return min(30, max(5, wide-p.nameWidth()-counts-40))
+}
+
 // line is the bar as text: "mail  ██████░░░░  12/25  2 failed  1 retrying".
-func (b *bar) line(s style, name, wide int) string {
+func (b *bar) line(s style, name, cells int) string {
 	done := b.delivered + b.failed + b.other
 	counts := fmt.Sprintf("%d/%d", done, b.total)
 	var words []string
@@ -145,10 +155,9 @@ func (b *bar) line(s style, name, wide int) string {
 	if b.note != "" {
 		words = append(words, s.yellow(b.note))
 	}
-	cells := min(30, max(5, wide-name-len(counts)-40))
 	filled := cells
 	if b.total > 0 {
-		filled = cells * done / b.total
+		filled = cells * min(done, b.total) / b.total
 	}
 	barText := s.green(strings.Repeat("█", filled)) + s.dim(strings.Repeat("░", cells-filled))
 	return strings.TrimRight(fmt.Sprintf("  %-*s  %s  %s  %s", name, b.channel, barText, counts, strings.Join(words, "  ")), " ")

@@ -157,7 +157,7 @@ func findingsOf(flaws []server.Flaw) []renderers.Finding {
 	var all []renderers.Finding
 	for _, f := range flaws {
 		all = append(all, renderers.Finding{
-			Audience: incident.Audience(f.Audience), Section: f.Where, Line: f.Line, Text: f.Text, Why: f.What, Remedy: f.Remedy,
+			Audience: incident.Audience(f.Audience), Kind: renderers.FindingKind(f.Kind), Section: f.Where, Line: f.Line, Text: f.Text, Why: f.What, Remedy: f.Remedy,
 		})
 	}
 	return all

@@ -79,6 +79,7 @@ func farUpdate(v server.UpdateView) ledger.Update {
 	return ledger.Update{
 		Key: v.Key, Incident: v.Incident, Customer: v.Customer, Seq: v.Seq, Status: v.Status, Title: v.Title, At: v.At,
 		Accepted: v.Accepted, Next: v.Next, Override: v.Override, Source: v.Source,
+		Unwritten: v.Unwritten,
 	}
 }
 
@@ -86,6 +87,16 @@ const pendingWord = "pending"
 
 // Deliveries implements [ledger.Reader], but for DeliveryQuery.After.
 func (l farLedger) Deliveries(ctx context.Context, q ledger.DeliveryQuery) iter.Seq2[ledger.Delivery, error] {
+	return func(yield func(ledger.Delivery, error) bool) {
+		for v, err := range l.c.Deliveries(ctx, narrow(q)) {
+			if !yield(farDelivery(v), err) {
+				return
+			}
+		}
+	}
+}
+
+func narrow(q ledger.DeliveryQuery) client.Narrow {
 	n := client.Narrow{Customer: q.Customer, Incident: q.Incident, Update: q.Update, Channel: q.Channel, Since: q.Since}
 	for _, o := range q.Outcomes {
 		if o == ledger.Pending {
@@ -93,13 +104,7 @@ func (l farLedger) Deliveries(ctx context.Context, q ledger.DeliveryQuery) iter.
 		}
 		n.Outcomes = append(n.Outcomes, string(o))
 	}
-	return func(yield func(ledger.Delivery, error) bool) {
-		for v, err := range l.c.Deliveries(ctx, n) {
-			if !yield(farDelivery(v), err) {
-				return
-			}
-		}
-	}
+	return n
 }
 
 func farDelivery(v server.DeliveryView) ledger.Delivery {
@@ -134,24 +139,13 @@ func (l farLedger) Attempts(ctx context.Context, delivery string) (all []ledger.
 
 // Tally implements [ledger.Reader].
 func (l farLedger) Tally(ctx context.Context, q ledger.DeliveryQuery) (all []ledger.Tally, err error) {
-	at := map[ledger.Tally]int{}
-	for d, err := range l.Deliveries(ctx, q) {
-		if err != nil {
-			return nil, err
-		}
-		sort := ledger.Tally{Customer: d.Customer, Channel: d.Channel, Outcome: d.Outcome, Retrying: d.Outcome == ledger.Pending && d.Attempts > 0}
-		i, ok := at[sort]
-		if !ok {
-			i = len(all)
-			at[sort] = i
-			all = append(all, sort)
-		}
-		all[i].Count++
-		if all[i].Oldest.IsZero() || d.Accepted.Before(all[i].Oldest) {
-			all[i].Oldest = d.Accepted
-		}
+	views, err := l.c.Tallies(ctx, narrow(q))
+	for _, v := range views {
+		all = append(all, ledger.Tally{
+			Customer: v.Customer, Channel: v.Channel, Outcome: farOutcome(v.Outcome), Retrying: v.Retrying, Count: v.Count, Oldest: v.Oldest,
+		})
 	}
-	return all, nil
+	return all, err
 }
 
 // parties are the customers that the caller may know of, without their lists.
@@ -209,7 +203,7 @@ func farList(v server.ListView) incident.List {
 	}
 	for _, x := range v.Recipients {
 		l.To = append(l.To, incident.Recipient{
-			Channel: x.Channel, Address: x.Address, Name: x.Name, Locale: x.Locale, Zone: farZone(x.Zone, nil), Via: x.Via,
+			Channel: x.Channel, Address: x.Address, Name: x.Name, Locale: x.Locale, Zone: farZone(x.Zone, nil), Via: x.Via, Required: x.Required,
 		})
 	}
 	return l

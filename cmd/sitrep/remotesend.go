@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"sitrep/dispatcher"
 	"sitrep/incident"
 	"sitrep/ledger"
-	"sitrep/server"
 	"sitrep/server/client"
 )
 
@@ -32,7 +30,7 @@ func (a *app) farSend(ctx context.Context, r *remote, cmd *cobra.Command, args [
 		return err
 	}
 	sub := client.Submission{Source: src, Incident: f.incident, Key: f.key, Next: f.next, Only: f.only, Override: f.override}
-	p, err := r.prepare(ctx, a.now(), sub)
+	p, err := r.prepare(ctx, a.now(), sub, a.json)
 	if err != nil {
 		return a.refused(args[0], err)
 	}
@@ -43,13 +41,38 @@ func (a *app) farSend(ctx context.Context, r *remote, cmd *cobra.Command, args [
 	if err := a.confirm(args[0], p, f.yes); err != nil {
 		return err
 	}
+	expected, err := r.expected(ctx, p)
+	if err != nil {
+		return err
+	}
 	v, err := r.Send(ctx, sub)
 	if err != nil {
 		return a.refused(args[0], farRefusal(err))
 	}
 	u := farUpdate(v.Update)
 	a.printAccepted(ledger.Accepted{Duplicate: v.Duplicate, Added: v.Added, Update: u})
-	return a.farDeliver(ctx, r, u, v.Events, f)
+	return a.farDeliver(ctx, r, u, v.Events, expected, f)
+}
+
+// expected is what sending has to tell the outcome of, by channel: whoever is new, and
+// what is pending of the same update from before.
+func (r *remote) expected(ctx context.Context, p dispatcher.Prepared) (all []ledger.Tally, err error) {
+	if p.Earlier != nil {
+		if all, err = r.pending(ctx, p.Earlier.Key); err != nil {
+			return nil, err
+		}
+		more, err := coming(ctx, r.ledger, p, *p.Earlier)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	for _, g := range p.Plan.Groups() {
+		if n := g.Told(); n > 0 {
+			all = append(all, ledger.Tally{Channel: g.Channel, Count: n})
+		}
+	}
+	return all, nil
 }
 
 // farFlags reads the flags of send, or what of them the command has.
@@ -79,119 +102,13 @@ func farFlags(cmd *cobra.Command) (f sendFlags, err error) {
 	return f, err
 }
 
-// prepare asks the server what would be sent, and returns it as the dispatcher would.
-func (r *remote) prepare(ctx context.Context, now time.Time, sub client.Submission) (dispatcher.Prepared, error) {
-	if _, problems := incident.Parse(sub.Source); len(bytes.TrimSpace(sub.Source)) == 0 {
-		return dispatcher.Prepared{}, problems // to the API that is no update at all
-	}
-	v, err := r.Preview(ctx, sub)
-	if err != nil {
-		return dispatcher.Prepared{}, farRefusal(err)
-	}
-	p := dispatcher.Prepared{Source: sub.Source, Warnings: problemsOf(v.Warnings), Findings: findingsOf(v.Findings), New: v.New}
-	if p.Update, err = r.resolve(ctx, now, sub, v); err != nil {
-		return p, err
-	}
-	if v.Earlier != "" {
-		if err := r.again(ctx, &p, v.Earlier); err != nil {
-			return p, err
-		}
-	}
-	for _, x := range v.Renderings {
-		p.Plan.Renderings = append(p.Plan.Renderings, dispatcher.Rendering{
-			Channel: x.Channel, Format: farMessage(x).Format, Audience: incident.Audience(x.Audience), Locale: x.Locale, Zone: x.Zone, Message: farMessage(x),
-		})
-	}
-	for _, l := range v.Left {
-		p.Plan.Left = append(p.Plan.Left, dispatcher.Left(l))
-	}
-	if p.Plan.Deliveries, err = r.deliveries(ctx, p.Update, sub.Only, v); err != nil {
-		return p, err
-	}
-	if v.Refused {
-		return p, &dispatcher.Refusal{Findings: p.Findings}
-	}
-	return p, nil
-}
-
-// resolve reads the update as the server has read it, for showing it.
-func (r *remote) resolve(ctx context.Context, now time.Time, sub client.Submission, v server.PreviewView) (u incident.Update, err error) {
-	k := incident.Known{Now: now, Incident: sub.Incident, Next: sub.Next, Find: func(id string) (incident.Incident, bool) {
-		rows, err := r.ledger.Incidents(ctx, ledger.IncidentQuery{ID: id})
-		if err != nil || len(rows) == 0 {
-			return incident.Incident{}, false
-		}
-		return dispatcher.IncidentOf(rows[0]), true
-	}}
-	if k.Parties, err = r.parties(ctx); err != nil {
-		return u, err
-	}
-	open, err := r.ledger.Incidents(ctx, ledger.IncidentQuery{Customer: v.Customer, Open: true})
-	if err != nil {
-		return u, err
-	}
-	for _, i := range open {
-		k.Open = append(k.Open, dispatcher.IncidentOf(i))
-	}
-	draft, _ := incident.Parse(sub.Source)
-	u, _, _ = draft.Resolve(k) // the server has found no problem, and has said the warnings
-	u.Incident, u.Seq, u.Key, u.Customer, u.Status = v.Incident, v.Seq, v.Key, v.Customer, incident.Status(v.Status)
-	return u, nil
-}
-
-// again is for an update that was accepted before: it is as it was then.
-func (r *remote) again(ctx context.Context, p *dispatcher.Prepared, key string) error {
-	rows, err := r.ledger.Updates(ctx, ledger.UpdateQuery{Key: key})
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	p.Earlier = &rows[0]
-	p.Update.At, p.Update.Next = rows[0].At, rows[0].Next
-	of, err := r.ledger.Incidents(ctx, ledger.IncidentQuery{ID: rows[0].Incident})
-	if err == nil && len(of) > 0 {
-		i := dispatcher.IncidentOf(of[0])
-		p.Update.Started, p.Update.Severity = i.Started, i.Severity
-	}
-	return err
-}
-
-// deliveries are the plan's. The server names a bounded number of recipients; who all
-// the others are follows from the lists.
-func (r *remote) deliveries(ctx context.Context, u incident.Update, only []string, v server.PreviewView) ([]dispatcher.Delivery, error) {
-	var all []dispatcher.Delivery
-	for _, x := range v.Recipients {
-		d := dispatcher.Delivery{Suppressed: x.Suppressed, Already: x.Already}
-		d.To = incident.Recipient{Channel: x.Channel, Address: x.Address, Name: x.Name}
-		d.Audience = incident.Audience(x.Audience)
-		for _, list := range x.Lists {
-			d.Reach = append(d.Reach, dispatcher.Reach{List: list})
-		}
-		if x.Rendering != nil {
-			d.Rendering = *x.Rendering
-		}
-		all = append(all, d)
-	}
-	if len(all) == v.Total {
-		return all, nil
-	}
-	party, err := r.party(ctx, u.Customer)
-	if err != nil {
-		return nil, err
-	}
-	told, _, _ := dispatcher.Who(party, u, only) // the server has found no problem
-	for _, t := range told[min(len(all), len(told)):] {
-		all = append(all, dispatcher.Delivery{Target: t})
-	}
-	return all, nil
-}
-
 // farDeliver shows the server at work on an update until it is done or time is up, and
-// reports.
-func (a *app) farDeliver(ctx context.Context, r *remote, u ledger.Update, after string, f sendFlags) error {
+// reports. expected is what the events after one are going to tell the outcome of.
+func (a *app) farDeliver(ctx context.Context, r *remote, u ledger.Update, after string, expected []ledger.Tally, f sendFlags) error {
 	show := &watcher{progress: newProgress(a)}
 	bounded, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	watchErr := r.watch(bounded, show, u.Key, after)
+	watchErr := r.watch(bounded, show, u.Key, after, expected)
 	show.progress.finish()
 
 	read, stop := context.WithTimeout(context.WithoutCancel(ctx), farReadTimeout)
@@ -240,7 +157,7 @@ func (a *app) farPreview(ctx context.Context, r *remote, cmd *cobra.Command, arg
 	if err != nil {
 		return err
 	}
-	p, err := r.prepare(ctx, a.now(), client.Submission{Source: src, Incident: f.incident, Next: f.next, Only: f.only})
+	p, err := r.prepare(ctx, a.now(), client.Submission{Source: src, Incident: f.incident, Next: f.next, Only: f.only}, a.json)
 	refusal, leaked := errors.AsType[*dispatcher.Refusal](err)
 	if err != nil && !leaked {
 		return a.refused(args[0], err)
@@ -269,7 +186,7 @@ func (a *app) farWho(ctx context.Context, r *remote, cmd *cobra.Command, args []
 		return err
 	}
 	told, leftOut, _ := dispatcher.Who(p, u, nil) // without words there are no problems
-	gone, err := r.suppressed(ctx, p.ID)
+	gone, err := r.suppressed(ctx)
 	if err != nil {
 		return err
 	}
@@ -328,5 +245,5 @@ func (a *app) farReport(ctx context.Context, r *remote, cmd *cobra.Command, args
 	if len(args) == 0 {
 		return a.reportIncidents(ctx, r.ledger)
 	}
-	return a.report(ctx, r.ledger, args[0], cmd.Flags().Lookup("all").Value.String() == "true")
+	return a.report(ctx, r.ledger, r.party, args[0], cmd.Flags().Lookup("all").Value.String() == "true")
 }

@@ -22,15 +22,15 @@ import (
 const lookEvery = 3 * time.Second
 
 // watch shows what the server does about an update (about everything for "") until
-// nothing of it is pending, or ctx is done: then it returns why.
-func (r *remote) watch(ctx context.Context, show *watcher, update, after string) error {
-	pending, err := r.ledger.Tally(ctx, ledger.DeliveryQuery{Update: update, Outcomes: []ledger.Outcome{ledger.Pending}})
-	if err != nil || len(pending) == 0 {
+// nothing of it is pending, or ctx is done: then it returns why. expected is what the
+// events after one are going to tell the outcome of.
+func (r *remote) watch(ctx context.Context, show *watcher, update, after string, expected []ledger.Tally) error {
+	if over, err := r.over(ctx, update); over || err != nil {
 		return err
 	}
-	show.begin(update, pending)
-	w := &farWatch{r: r, show: show, update: update, left: map[string]int{}}
-	for _, t := range pending {
+	w := &farWatch{r: r, show: show, update: update, left: map[string]int{}, settled: map[string]bool{}}
+	show.begin(update, expected)
+	for _, t := range expected {
 		w.left[t.Channel] += t.Count
 	}
 	streaming, done := context.WithCancel(ctx)
@@ -48,19 +48,45 @@ func (r *remote) watch(ctx context.Context, show *watcher, update, after string)
 		}
 	}
 	if w.over.Load() {
+		w.trim()
 		return nil
 	}
 	return ctx.Err()
 }
 
+// pending is what has no outcome yet of an update, or of all for "".
+func (r *remote) pending(ctx context.Context, update string) ([]ledger.Tally, error) {
+	return r.ledger.Tally(ctx, ledger.DeliveryQuery{Update: update, Outcomes: []ledger.Outcome{ledger.Pending}})
+}
+
+// over reports that nothing is pending of an update, or of anything for "".
+func (r *remote) over(ctx context.Context, update string) (bool, error) {
+	if n, err := unwrittenOf(ctx, r.ledger, update); n > 0 || err != nil {
+		return false, err // in this order nobody is missed
+	}
+	left, err := r.pending(ctx, update)
+	return err == nil && len(left) == 0, err
+}
+
 // farWatch is one watch. What is left may be less than what is heard of: events from
-// before it was counted are told too.
+// before it was counted are told too. Or more: who was taken back before they were
+// written down is not heard of.
 type farWatch struct {
-	r      *remote
-	show   *watcher
-	update string
-	left   map[string]int
-	over   atomic.Bool
+	r       *remote
+	show    *watcher
+	update  string
+	left    map[string]int
+	settled map[string]bool // deliveries that were counted: one that bounces comes again
+	over    atomic.Bool
+}
+
+// trim forgets what is not heard of any more.
+func (w *farWatch) trim() {
+	for channel, n := range w.left {
+		if n > 0 {
+			w.show.progress.expect(channel, -n)
+		}
+	}
 }
 
 func (w *farWatch) dry() bool {
@@ -81,12 +107,10 @@ func (w *farWatch) look(ctx context.Context, done func()) {
 
 // ask ends the watch if nothing is pending.
 func (w *farWatch) ask(ctx context.Context, done func()) {
-	for _, err := range w.r.ledger.Deliveries(ctx, ledger.DeliveryQuery{Update: w.update, Outcomes: []ledger.Outcome{ledger.Pending}}) {
-		_ = err // either way it is not known to be over
-		return
+	if over, err := w.r.over(ctx, w.update); over && err == nil {
+		w.over.Store(true)
+		done()
 	}
-	w.over.Store(true)
-	done()
 }
 
 func (w *farWatch) tell(e client.Event) {
@@ -116,12 +140,19 @@ func (w *farWatch) delivery(e server.DeliveryEvent) {
 		Attempt: e.Attempts, Outcome: farOutcome(e.Outcome), Fault: channels.Fault(e.Fault), At: e.At,
 	}
 	switch {
+	case x.Outcome == ledger.Pending && w.settled[e.Delivery]: // somebody tries it again
+		delete(w.settled, e.Delivery)
+		w.left[e.Channel]++
+		w.show.progress.expect(e.Channel, 1)
+		return
 	case x.Outcome == ledger.Pending && e.Attempts == 0:
-		return // reopened: it was counted
+		return
 	case x.Outcome == ledger.Pending:
 		x.Kind = dispatcher.EventRetry
+	case w.settled[e.Delivery]:
+		return
 	default:
-		x.Kind = dispatcher.EventSettled
+		x.Kind, w.settled[e.Delivery] = dispatcher.EventSettled, true
 		if w.left[e.Channel] == 0 {
 			w.show.progress.expect(e.Channel, 1)
 		} else {
@@ -145,10 +176,16 @@ func (a *app) farRetry(ctx context.Context, r *remote, cmd *cobra.Command, args 
 	if err != nil {
 		return err
 	}
-	if !a.json {
-		fmt.Fprintf(a.out, "Update %d of %s: %s to try again.\n", u.Seq, oneLine(u.Incident), count(again.Reopened, "delivery"))
+	expected, err := r.pending(ctx, u.Key)
+	if err != nil {
+		return err
 	}
-	return a.farDeliver(ctx, r, u, again.Events, f)
+	left := make([]dispatcher.Left, len(again.Left))
+	for i, l := range again.Left {
+		left[i] = dispatcher.Left{Count: l.Count, Why: l.Why}
+	}
+	a.printRetried(u, dispatcher.Retried{Reopened: again.Reopened, Left: left})
+	return a.farDeliver(ctx, r, u, again.Events, expected, f)
 }
 
 // farResume shows the server at work on everything that is pending. It needs no
@@ -169,7 +206,11 @@ func (a *app) farResume(ctx context.Context, r *remote, f sendFlags) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	watchErr := r.watch(bounded, show, "", "")
+	expected, err := r.pending(ctx, "")
+	if err != nil {
+		return err
+	}
+	watchErr := r.watch(bounded, show, "", "", expected)
 	show.progress.finish()
 	return a.farConcludeResume(ctx, r, show, watchErr)
 }
@@ -208,20 +249,12 @@ func (a *app) farConcludeResume(ctx context.Context, r *remote, show *watcher, w
 	return nil
 }
 
-// suppressed are the addresses of a customer that are not written to.
-func (r *remote) suppressed(ctx context.Context, customer string) (map[[2]string]ledger.Suppression, error) {
-	rows, err := r.Who(ctx, customer)
+// suppressed are the addresses that are not written to, as far as the caller may know.
+func (r *remote) suppressed(ctx context.Context) (map[[2]string]ledger.Suppression, error) {
+	rows, err := r.Suppressions(ctx, "")
 	by := map[[2]string]ledger.Suppression{}
 	for _, x := range rows {
-		if x.Suppressed == "" {
-			continue
-		}
-		s := ledger.Suppression{Channel: x.Channel, Address: x.Address, Reason: x.Suppressed}
-		day, why, ok := strings.Cut(strings.TrimPrefix(x.Suppressed, "not written to since "), ": ")
-		if at, err := time.Parse(time.DateOnly, day); ok && err == nil {
-			s.At, s.Reason = at, why
-		}
-		by[[2]string{x.Channel, strings.ToLower(x.Address)}] = s
+		by[[2]string{x.Channel, strings.ToLower(x.Address)}] = ledger.Suppression{Channel: x.Channel, Address: x.Address, Reason: x.Reason, At: x.Since}
 	}
 	return by, err
 }
@@ -232,7 +265,7 @@ func (r *remote) scenes(p dispatcher.Prepared) func(channel string) scene {
 		in := scene{title: r.cfg.Page.Title, now: p.Update.At}
 		for _, x := range p.Plan.Renderings {
 			if x.Channel == channel {
-				in.threads = x.Format == channels.FormatMattermost
+				in.threads = x.Threads
 			}
 		}
 		return in

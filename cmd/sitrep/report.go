@@ -10,12 +10,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"sitrep/dispatcher"
+	"sitrep/incident"
 	"sitrep/ledger"
+	"sitrep/server"
 )
 
 const reportLong = `Prints what the ledger knows of an incident or of one update: per channel what was
 delivered, failed or is still pending, and every recipient who did not get it with
-the reason. Without an argument it lists the incidents, latest first.
+the reason, and who was sent it and has not got it yet as their mail server says; and
+of an incident, whether each next update came when it was promised. Of many with the
+same reason it lists three; --all lists everybody.
+
+Without an argument it lists the incidents, latest first, and says for each customer
+how many promises were kept.
 
 INCIDENT is an incident's id; UPDATE is an update's key or the first six or more
 characters of it.`
@@ -33,15 +40,20 @@ func (a *app) reportCommand() *cobra.Command {
 			return args(min(len(list), 1), "nothing")(cmd, list)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withLedger(cmd.Context(), func(ctx context.Context, l ledger.Ledger) error {
+			cfg, err := a.loadConfig()
+			if err != nil {
+				return err
+			}
+			return a.reading(cmd.Context(), cfg, func(ctx context.Context, l ledger.Ledger) error {
 				if len(args) == 0 {
 					return a.reportIncidents(ctx, l)
 				}
-				return a.report(ctx, l, args[0], all)
+				named := func(_ context.Context, id string) (incident.Party, error) { return party(cfg, id) }
+				return a.report(ctx, l, named, args[0], all)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "list every recipient, also those who got it")
+	cmd.Flags().BoolVar(&all, "all", false, "list every recipient, also those who got it and those with the same reason")
 	return cmd
 }
 
@@ -54,8 +66,12 @@ func (a *app) reportIncidents(ctx context.Context, l ledger.Reader) error {
 		_, reminder := dispatcher.ReminderOf(i.ID)
 		return reminder
 	})
+	kept, err := a.readPromises(ctx, l)
+	if err != nil {
+		return err
+	}
 	if a.json {
-		a.printJSON(map[string]any{"incidents": incidentList(incidents)})
+		a.printJSON(map[string]any{"incidents": incidentList(incidents, kept), "customers": kept.customers()})
 		return nil
 	}
 	if len(incidents) == 0 {
@@ -64,9 +80,10 @@ func (a *app) reportIncidents(ctx context.Context, l ledger.Reader) error {
 	}
 	s := a.style(a.out)
 	for _, i := range incidents {
-		fmt.Fprintf(a.out, "%s  %-16s %-5s %s  update %d at %s%s\n", s.bold(oneLine(i.ID)), oneLine(i.Customer), i.Severity,
-			s.status(i.Status, fmt.Sprintf("%-13s", i.Status)), i.Seq, utc(i.Updated), promised(i))
+		fmt.Fprintf(a.out, "%s  %-16s %-5s %s  update %d at %s%s%s\n", s.bold(oneLine(i.ID)), oneLine(i.Customer), i.Severity,
+			s.status(i.Status, fmt.Sprintf("%-13s", i.Status)), i.Seq, utc(i.Updated), promised(i), kept.ofIncident(i.ID))
 	}
+	kept.print(a.out, s)
 	return nil
 }
 
@@ -80,12 +97,14 @@ type incidentJSON struct {
 	Updates  int       `json:"updates"`
 	Updated  time.Time `json:"updated"`
 	Next     time.Time `json:"next_update,omitzero"`
+
+	Kept *server.KeptView `json:"kept,omitempty"` // nil: it never promised anything
 }
 
-func incidentList(all []ledger.Incident) []incidentJSON {
+func incidentList(all []ledger.Incident, p promises) []incidentJSON {
 	list := make([]incidentJSON, len(all))
 	for i, x := range all {
-		list[i] = incidentJSON{x.ID, x.Customer, x.Severity, x.Status, x.Started, x.Seq, x.Updated, x.Next}
+		list[i] = incidentJSON{x.ID, x.Customer, x.Severity, x.Status, x.Started, x.Seq, x.Updated, x.Next, p.view(x.ID)}
 	}
 	return list
 }
@@ -99,8 +118,9 @@ func promised(i ledger.Incident) string {
 
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// report prints one update, or every update of an incident.
-func (a *app) report(ctx context.Context, l ledger.Reader, name string, all bool) error {
+// report prints one update, or every update of an incident. named finds a customer with
+// the lists as they are now; it may fail.
+func (a *app) report(ctx context.Context, l ledger.Reader, named func(context.Context, string) (incident.Party, error), name string, all bool) error {
 	updates, err := findUpdates(ctx, l, name)
 	if err != nil {
 		return err
@@ -111,10 +131,21 @@ func (a *app) report(ctx context.Context, l ledger.Reader, name string, all bool
 		if err != nil {
 			return err
 		}
+		if p, err := named(ctx, u.Customer); err == nil && len(acc.Recipients) > 0 {
+			acc.mark(requiredOf(p)) // a customer who is gone requires nothing
+		}
 		accounts = append(accounts, acc)
 	}
+	var kept promises
+	if updates[0].Incident == name { // all of it, not one update
+		kept = dispatcher.Promises(updates, a.now())
+	}
 	if a.json {
-		a.printJSON(map[string]any{"updates": accounts})
+		answer := map[string]any{"updates": accounts}
+		if len(kept) > 0 {
+			answer["kept"], answer["promises"] = server.Kept(kept), server.ViewPromises(kept)
+		}
+		a.printJSON(answer)
 		return nil
 	}
 	for i, acc := range accounts {
@@ -123,6 +154,7 @@ func (a *app) report(ctx context.Context, l ledger.Reader, name string, all bool
 		}
 		a.printAccount(acc)
 	}
+	kept.printEach(a.out, a.style(a.out))
 	return nil
 }
 

@@ -12,13 +12,20 @@ import (
 
 // resume works everything that is pending, whatever it is of.
 func (a *app) resume(ctx context.Context, f sendFlags) error {
+	if err := f.metricsWritable(); err != nil {
+		return err
+	}
 	show := &watcher{progress: newProgress(a)}
 	return a.with(ctx, show.event, func(ctx context.Context, h *house) error {
 		pending, err := h.ledger.Tally(ctx, ledger.DeliveryQuery{Outcomes: []ledger.Outcome{ledger.Pending}})
 		if err != nil {
 			return fmt.Errorf("read the ledger: %w", err)
 		}
-		if len(pending) == 0 {
+		unwritten, err := unwrittenOf(ctx, h.ledger, "")
+		if err != nil {
+			return err
+		}
+		if len(pending)+unwritten == 0 {
 			return a.nothingPending(h, f)
 		}
 		show.begin("", pending)
@@ -32,7 +39,7 @@ func (a *app) resume(ctx context.Context, f sendFlags) error {
 
 func (a *app) nothingPending(h *house, f sendFlags) error {
 	if a.json {
-		a.printJSON(map[string]any{"updates": []account{}})
+		a.printJSON(map[string]any{"updates": []account{}, "pending": 0})
 	} else {
 		fmt.Fprintln(a.out, "Nothing is pending: every delivery in the ledger has its outcome.")
 	}
@@ -85,15 +92,67 @@ func withPending(ctx context.Context, l ledger.Reader, keys []string) ([]string,
 			keys = append(keys, d.Update)
 		}
 	}
-	return keys, nil
+	writing, err := unwritten(ctx, l)
+	for _, x := range writing {
+		if !slices.Contains(keys, x.Key) {
+			keys = append(keys, x.Key)
+		}
+	}
+	return keys, err
 }
 
+// unwritten are the updates whose deliveries are not all written down yet: those that
+// are next, of an incident.
+func unwritten(ctx context.Context, l ledger.Reader) (all []ledger.Update, err error) {
+	if e, ok := l.(ledger.Expander); ok {
+		next, err := e.Expansions(ctx, "")
+		for _, x := range next {
+			all = append(all, ledger.Update{Key: x.Update, Unwritten: x.Count})
+		}
+		return all, readError(err)
+	}
+	latest, err := l.Updates(ctx, ledger.UpdateQuery{Limit: 50}) // it takes seconds, so they are among these
+	for _, u := range latest {
+		if u.Unwritten > 0 {
+			all = append(all, u)
+		}
+	}
+	return all, readError(err)
+}
+
+// unwrittenOf is how many recipients of an update, or of all for "", have no delivery
+// on record yet.
+func unwrittenOf(ctx context.Context, l ledger.Reader, update string) (n int, err error) {
+	var of []ledger.Update
+	if update == "" {
+		of, err = unwritten(ctx, l)
+	} else {
+		of, err = l.Updates(ctx, ledger.UpdateQuery{Key: update})
+		of, err = slices.DeleteFunc(of, func(u ledger.Update) bool { return u.Key != update }), readError(err)
+	}
+	for _, u := range of {
+		n += u.Unwritten
+	}
+	return n, err
+}
+
+func readError(err error) error {
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	return nil
+}
+
+// pendingNow counts what has no outcome yet.
 func pendingNow(ctx context.Context, l ledger.Reader) (int, error) {
+	n, err := unwrittenOf(ctx, l, "")
+	if err != nil {
+		return 0, err
+	}
 	tallies, err := l.Tally(ctx, ledger.DeliveryQuery{Outcomes: []ledger.Outcome{ledger.Pending}})
 	if err != nil {
 		return 0, fmt.Errorf("read the ledger: %w", err)
 	}
-	n := 0
 	for _, t := range tallies {
 		n += t.Count
 	}

@@ -8,14 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sitrep/dispatcher"
 	"sitrep/incident"
 	"sitrep/ledger"
 )
 
 const retryLong = `Tries again what failed, bounced, expired or is unknown of an update, and nothing
 else: nobody who got it gets it twice. Only the latest update of an incident can be
-tried again, for old news must not follow new. Addresses that were suppressed are written to again, because
-you ask for it.`
+tried again, for old news must not follow new. Addresses that were suppressed are
+written to again, because you ask for it.`
 
 func (a *app) retryCommand() *cobra.Command {
 	var f sendFlags
@@ -35,21 +36,33 @@ func (a *app) retryCommand() *cobra.Command {
 }
 
 func (a *app) retry(ctx context.Context, name string, f sendFlags) error {
+	if err := f.metricsWritable(); err != nil {
+		return err
+	}
 	show := &watcher{progress: newProgress(a)}
 	return a.with(ctx, show.event, func(ctx context.Context, h *house) error {
 		u, err := oneUpdate(ctx, h.ledger, name)
 		if err != nil {
 			return err
 		}
-		n, err := h.dispatcher.Retry(ctx, u.Key)
+		again, err := h.dispatcher.TryAgain(ctx, u.Key)
 		if err != nil {
 			return a.notRetried(err)
 		}
-		if !a.json {
-			fmt.Fprintf(a.out, "Update %d of %s: %s to try again.\n", u.Seq, oneLine(u.Incident), count(n, "delivery"))
-		}
-		return a.deliver(ctx, h, show, u, f)
+		a.printRetried(u, again)
+		return a.deliver(ctx, h, show, u, nil, f)
 	})
+}
+
+// printRetried says how many are tried again, and who is not and why.
+func (a *app) printRetried(u ledger.Update, again dispatcher.Retried) {
+	if a.json {
+		return
+	}
+	fmt.Fprintf(a.out, "Update %d of %s: %s to try again.\n", u.Seq, oneLine(u.Incident), count(again.Reopened, "delivery"))
+	for _, l := range again.Left {
+		fmt.Fprintf(a.out, "  %s: %s.\n", a.style(a.out).yellow(count(l.Count, "delivery")+" left as it ended"), oneLine(l.Why))
+	}
 }
 
 // notRetried turns what the dispatcher refuses into a message and an exit code.

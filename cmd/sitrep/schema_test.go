@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"testing"
 
+	"sitrep/channels"
 	"sitrep/channels/builtin"
 	"sitrep/config"
 	"sitrep/config/schemadoc"
@@ -54,10 +55,11 @@ func TestExampleIsAccepted(t *testing.T) {
 	}
 	a := newApp(env, nil, nil, nil)
 	cfg, err := config.Parse("../../config.example.yaml", text, env)
+	read := &loaded{cfg: cfg, channels: map[string]channels.Channel{}, pages: &pagesLater{}}
 	if cfg == nil {
 		t.Fatal(err)
 	}
-	if err := cfg.Check(a.checks()); err != nil {
+	if err := cfg.Check(a.checks(read)); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -98,6 +101,12 @@ func (a *app) send(ctx context.Context, file string, f sendFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.dryRun {
+		return a.withReading(ctx, func(ctx context.Context, h *house) error { return a.rehearse(ctx, h, file, src, f) })
+	}
+	if err := f.metricsWritable(); err != nil {
+		return err
+	}
 	show := &watcher{progress: newProgress(a)}
 	return a.with(ctx, show.event, func(ctx context.Context, h *house) error {
 		p, err := h.dispatcher.Prepare(ctx, f.submission(src))
@@ -105,9 +114,6 @@ func (a *app) send(ctx context.Context, file string, f sendFlags) error {
 			return a.refused(file, err)
 		}
 		a.printPrepared(file, p)
-		if f.dryRun {
-			return a.dryRun(p)
-		}
 		if err := a.confirm(file, p, f.yes); err != nil {
 			return err
 		}
@@ -116,8 +122,22 @@ func (a *app) send(ctx context.Context, file string, f sendFlags) error {
 			return a.refused(file, err)
 		}
 		a.printAccepted(accepted)
-		return a.deliver(ctx, h, show, accepted.Update, f)
+		more, err := coming(ctx, h.ledger, p, accepted.Update)
+		if err != nil {
+			return err
+		}
+		return a.deliver(ctx, h, show, accepted.Update, more, f)
 	})
+}
+
+// rehearse is a send that ends before it sends.
+func (a *app) rehearse(ctx context.Context, h *house, file string, src []byte, f sendFlags) error {
+	p, err := h.dispatcher.Prepare(ctx, f.submission(src))
+	if err != nil {
+		return a.refused(file, err)
+	}
+	a.printPrepared(file, p)
+	return a.dryRun(p)
 }
 
 func (f sendFlags) submission(src []byte) dispatcher.Submission {
@@ -126,13 +146,14 @@ func (f sendFlags) submission(src []byte) dispatcher.Submission {
 	}
 }
 
-// deliver works the update's incident until it is done or time is up, and reports.
-func (a *app) deliver(ctx context.Context, h *house, show *watcher, u ledger.Update, f sendFlags) error {
+// deliver works the update's incident until it is done or time is up, and reports. more
+// is what is not written down yet, to be shown.
+func (a *app) deliver(ctx context.Context, h *house, show *watcher, u ledger.Update, more []ledger.Tally, f sendFlags) error {
 	expected, err := h.ledger.Tally(ctx, ledger.DeliveryQuery{Update: u.Key, Outcomes: []ledger.Outcome{ledger.Pending}})
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
-	show.begin(u.Key, expected)
+	show.begin(u.Key, append(expected, more...))
 	bounded, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	workErr := h.dispatcher.Work(bounded, dispatcher.Scope{Incident: u.Incident})
@@ -191,13 +212,35 @@ func (a *app) confirm(file string, p dispatcher.Prepared, yes bool) error {
 	if yes || a.json || file == "-" || !isTerminal(a.in) || !isTerminal(a.errOut) || p.New == 0 {
 		return nil
 	}
-	fmt.Fprintf(a.errOut, "\nSend it to %s? [y/N] ", count(p.New, "recipient"))
+	fmt.Fprintf(a.errOut, "\nSend it to %s? [y/N] ", count(told(p.Plan), "recipient"))
 	answer, err := bufio.NewReader(a.in).ReadString('\n')
 	if word := strings.ToLower(strings.TrimSpace(answer)); err == nil && (word == "y" || word == "yes") {
 		return nil
 	}
 	fmt.Fprintln(a.errOut, "Nothing was sent.")
 	return exitCode(exitRefused)
+}
+
+// metricsWritable finds out before anything is sent whether the metrics can be written
+// afterwards: a new file beside the old one that takes its place.
+func (f sendFlags) metricsWritable() error {
+	if f.metricsFile == "" {
+		return nil
+	}
+	refused := func(why error) error {
+		return &coded{exitUsage, fmt.Errorf("--metrics-file %s: %w. Name a file in a directory you may write to. Nothing was sent to anyone", f.metricsFile, why)}
+	}
+	if info, err := os.Stat(f.metricsFile); err == nil && info.IsDir() {
+		return refused(errors.New("it is a directory"))
+	}
+	probe, err := os.CreateTemp(filepath.Dir(f.metricsFile), ".sitrep-metrics-*")
+	if err != nil {
+		if p, ok := errors.AsType[*fs.PathError](err); ok {
+			err = p.Err // its path is our own
+		}
+		return refused(fmt.Errorf("nothing can be written there: %w", err))
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 func (a *app) writeMetrics(h *house, file string) error {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,9 +16,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sitrep/bounces"
 	"sitrep/config"
 	"sitrep/dispatcher"
 	"sitrep/internal/metrics"
+	"sitrep/internal/tracing"
 	"sitrep/ledger"
 	"sitrep/server"
 )
@@ -56,25 +59,33 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context, listen []string) error {
-	read := time.Now()
-	cfg, err := a.loadConfig()
+	began := time.Now()
+	a.serving = true
+	read, err := a.load()
 	if err != nil {
 		return err
 	}
-	a.logger = a.serveLog(cfg.Serve)
 	if len(listen) > 0 {
-		cfg.Serve.Listen = listen
+		read.cfg.Serve.Listen = listen
 	}
-	l, err := openLedger(ctx, cfg)
+	l, err := openLedger(ctx, read.cfg)
 	if err != nil {
 		return err
 	}
-	d, err := a.newDaemon(cfg, l)
+	d, err := a.newDaemon(ctx, read, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	d.read = read
+	d.read = began
 	return errors.Join(d.run(ctx), d.close())
+}
+
+// serveLogOnce makes the daemon's log as soon as it is known how, because channels
+// take it with them. A reload changes nothing of it.
+func (a *app) serveLogOnce(s config.Serve) {
+	if a.serving && a.logger == nil {
+		a.logger = a.serveLog(s)
+	}
 }
 
 // serveLog is the daemon's log.
@@ -97,7 +108,8 @@ func (a *app) serveLog(s config.Serve) *slog.Logger {
 //
 // It owns these goroutines beside the dispatcher's and the HTTP servers': one waits
 // for signals and changed files and is the only one to reload, one passes wake-ups of
-// the ledger on, one keeps house once an hour, and one reminds of promises.
+// the ledger on, one keeps house once an hour, one reminds of promises, and one reads
+// the mailbox with returned mail, if there is one.
 type daemon struct {
 	a       *app
 	log     *slog.Logger
@@ -105,7 +117,11 @@ type daemon struct {
 	read    time.Time      // when that was read
 	ledger  ledger.Ledger
 	metrics *metrics.Metrics
+	traces  *tracing.Traces       // nil: none
+	span    func(dispatcher.Span) // nil: none
 	server  *server.Server
+
+	receiver *bounces.Receiver // of returned mail; nil: none
 
 	now    atomic.Pointer[generation]
 	reload reloadState
@@ -114,14 +130,19 @@ type daemon struct {
 	background   sync.WaitGroup
 }
 
-func (a *app) newDaemon(cfg *config.Config, l ledger.Ledger) (*daemon, error) {
+func (a *app) newDaemon(ctx context.Context, read *loaded, l ledger.Ledger) (*daemon, error) {
+	cfg := read.cfg
 	kept, ok := l.(server.Ledger)
 	if !ok {
 		return nil, &coded{exitConfig, fmt.Errorf("ledger %s: this kind cannot be served", cfg.Ledger)}
 	}
 	d := &daemon{a: a, log: a.log(), started: cfg, ledger: l, quitReminder: func() {}}
 	d.metrics = metrics.New(d.measured(cfg))
-	first, err := d.build(cfg, nil)
+	var err error
+	if d.traces, d.span, err = a.openTraces(ctx, cfg.Traces); err != nil {
+		return nil, &coded{exitConfig, err}
+	}
+	first, err := d.build(read, nil)
 	if err != nil {
 		return nil, &coded{exitConfig, err}
 	}
@@ -132,6 +153,9 @@ func (a *app) newDaemon(cfg *config.Config, l ledger.Ledger) (*daemon, error) {
 		return nil, errors.Join(&coded{exitConfig, err}, first.closeChannels(nil))
 	}
 	d.now.Store(first)
+	if d.receiver, err = d.newReceiver(cfg); err != nil {
+		return nil, errors.Join(err, first.closeChannels(nil))
+	}
 	d.server, err = server.New(server.Options{
 		Ledger: kept, Setup: func() server.Setup { return d.now.Load().setup() },
 		Pages:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.now.Load().pages.ServeHTTP(w, r) }),
@@ -157,6 +181,8 @@ func (d *daemon) run(ctx context.Context) error {
 	go func() { worked <- d.now.Load().dispatcher.Run(work) }()
 	d.background.Go(func() { d.wakes(work) })
 	d.background.Go(func() { d.housekeeping(work) })
+	d.background.Go(func() { d.fetchMail(work) })
+	d.background.Go(func() { giveBack(work) })
 	d.remind(work, d.now.Load())
 	d.background.Go(func() { d.follow(work, hup) })
 	failed := make(chan error, len(listeners))
@@ -203,7 +229,11 @@ func (d *daemon) shutdown(ctx context.Context, listeners []*listener, stop func(
 
 // close gives back what the daemon holds.
 func (d *daemon) close() error {
-	return errors.Join(d.now.Load().closeChannels(nil), d.ledger.Close())
+	err := d.now.Load().closeChannels(nil)
+	if d.traces != nil {
+		d.traces.Close(context.Background())
+	}
+	return errors.Join(err, d.ledger.Close())
 }
 
 // event is what the dispatcher tells of its work: one line for every delivery that is
@@ -260,6 +290,14 @@ func (d *daemon) keepHouse(ctx context.Context) error {
 		defer release()
 	}
 	return d.server.Tidy(ctx)
+}
+
+// giveBack returns the memory to the system that reading a configuration took and that
+// is not needed any more: with long lists several times what is kept. By itself the
+// runtime would hold on to it.
+func giveBack(ctx context.Context) {
+	sleep(ctx, 2*time.Second) // the recipients have been written to the ledger by then
+	debug.FreeOSMemory()
 }
 
 // sleep returns when the time is over or ctx is done.

@@ -210,7 +210,7 @@ func TestServe(t *testing.T) {
 
 // Through a server the commands say the same, to the letter, as on the ledger itself.
 func TestTranscriptsThroughTheServer(t *testing.T) {
-	for _, name := range []string{"main", "refused"} {
+	for _, name := range []string{"main", "refused", "suppress"} {
 		path, err := filepath.Abs("testdata/cli/" + name + ".txt")
 		if err != nil {
 			t.Fatal(err)

@@ -32,6 +32,7 @@ type generation struct {
 	channels   map[string]opened // by id
 	pages      http.Handler
 	inputs     []server.Input
+	exits      []server.Exit
 }
 
 // opened is a channel, and what it was made from.
@@ -49,18 +50,19 @@ type stanza struct {
 }
 
 func (g *generation) setup() server.Setup {
-	return server.Setup{Dispatcher: g.dispatcher, Parties: g.cfg.Customers, RequireNext: g.cfg.RequireNextUpdate, Inputs: g.inputs}
+	return server.Setup{Dispatcher: g.dispatcher, Parties: g.cfg.Customers, RequireNext: g.cfg.RequireNextUpdate, Inputs: g.inputs, Exits: g.exits}
 }
 
 // build makes everything of a configuration but the dispatcher. Channels that are as
 // they were in the generation before are that one's.
-func (d *daemon) build(cfg *config.Config, before *generation) (*generation, error) {
+func (d *daemon) build(read *loaded, before *generation) (*generation, error) {
+	cfg := read.cfg
 	g := &generation{cfg: cfg, channels: map[string]opened{}, inputs: inputs(cfg)}
-	set, err := d.a.openRenderers(cfg)
-	if err != nil {
+	if err := server.CheckInputs(g.inputs, cfg.Customers); err != nil {
 		return nil, err
 	}
-	if err := server.CheckInputs(g.inputs, cfg.Customers); err != nil {
+	var err error
+	if g.exits, err = exits(cfg); err != nil {
 		return nil, err
 	}
 	g.pages, err = statuspage.New(statuspage.Options{Pages: d.ledger, Title: cfg.Page.Title, BaseURL: cfg.Page.BaseURL, Now: d.a.now, Log: d.log})
@@ -68,35 +70,29 @@ func (d *daemon) build(cfg *config.Config, before *generation) (*generation, err
 		return nil, err
 	}
 	g.options = dispatcher.Options{
-		Ledger: d.ledger, Parties: cfg.Customers, Renderers: set, RequireNext: cfg.RequireNextUpdate,
+		Ledger: d.ledger, Parties: cfg.Customers, Renderers: read.renderers, RequireNext: cfg.RequireNextUpdate,
 		Guard:  renderers.Policy{Hosts: cfg.LeakGuard.InternalHosts, Words: cfg.LeakGuard.Words, Parties: cfg.Customers},
-		Record: d.metrics, OnEvent: d.event, Log: d.log, Now: d.a.now, Lease: d.a.lease, Grace: d.started.Serve.ShutdownTimeout * 8 / 10,
+		Record: d.metrics, OnEvent: d.event, OnSpan: d.span, Log: d.log, Now: d.a.now, Lease: d.a.lease, Grace: d.started.Serve.ShutdownTimeout * 8 / 10,
 	}
-	if err := d.lanes(g, before); err != nil {
+	if err := d.lanes(g, read, before); err != nil {
 		return nil, errors.Join(err, g.closeChannels(before))
 	}
 	return g, nil
 }
 
-func (d *daemon) lanes(g, before *generation) error {
-	pages := statuspage.NewPublisher(d.ledger, g.cfg.Page.BaseURL, d.a.now)
+func (d *daemon) lanes(g *generation, read *loaded, before *generation) error {
+	read.pages.on(d.ledger, g.cfg, d.a.now)
 	for _, ch := range g.cfg.Channels {
 		from, err := stanzaOf(ch, g.cfg.Page)
 		if err != nil {
 			return err
 		}
-		x := opened{from: from}
+		x := opened{channel: read.channels[ch.ID], from: from}
 		if was, ok := before.channel(ch.ID); ok && reflect.DeepEqual(was.from, from) {
 			x = was
-		} else if x.channel, err = d.a.openChannel(ch, pages); err != nil {
-			return err
 		}
 		g.channels[ch.ID] = x
-		g.options.Lanes = append(g.options.Lanes, dispatcher.Lane{
-			ID: ch.ID, Kind: ch.Kind, Channel: x.channel, Workers: ch.Workers, Timeout: ch.Timeout, Expire: ch.ExpireAfter,
-			Ambiguous: channels.AmbiguousPolicy(ch.OnAmbiguous),
-			Backoff:   dispatcher.Backoff{Base: ch.Retry.Base, Max: ch.Retry.Max},
-		})
+		g.options.Lanes = append(g.options.Lanes, laneOf(ch, x.channel))
 	}
 	return nil
 }
@@ -206,6 +202,9 @@ func (d *daemon) measured(cfg *config.Config) metrics.Options {
 	}
 	for _, c := range cfg.Channels {
 		o.Channels = append(o.Channels, c.ID)
+	}
+	if id := cfg.Bounces.Channel; id != "" {
+		o.Returns, o.ReturnKinds = []string{id}, returnKinds()
 	}
 	for _, out := range ledger.Outcomes() {
 		o.Outcomes = append(o.Outcomes, string(out))

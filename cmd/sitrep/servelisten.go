@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sitrep/bounces"
 )
 
 // listener is one address and what serves it.
@@ -21,6 +23,7 @@ type listener struct {
 	net.Listener
 	http *http.Server
 	tls  bool
+	mail *bounces.Listener // instead of http
 }
 
 // listen opens every address, or none.
@@ -36,7 +39,7 @@ func (d *daemon) listen(ctx context.Context) (all []*listener, err error) {
 	var certs *certificate
 	s := d.started.Serve
 	if s.CertFile != "" {
-		if certs, err = loadCertificate(s.CertFile, s.KeyFile, d.log); err != nil {
+		if certs, err = loadCertificate("serve", s.CertFile, s.KeyFile, d.log); err != nil {
 			return nil, &coded{exitConfig, err}
 		}
 	}
@@ -51,6 +54,11 @@ func (d *daemon) listen(ctx context.Context) (all []*listener, err error) {
 			l.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs.get}
 		}
 		d.log.Info("listening", "address", l.Addr().String(), "network", l.Addr().Network(), "tls", l.tls)
+		all = append(all, l)
+	}
+	if l, err := d.listenForMail(ctx); err != nil {
+		return all, err
+	} else if l != nil {
 		all = append(all, l)
 	}
 	return all, nil
@@ -117,6 +125,9 @@ func (s *socket) Close() (err error) {
 
 // serve returns why it ended; nil after close.
 func (l *listener) serve() error {
+	if l.mail != nil {
+		return l.mail.Serve(l.Listener)
+	}
 	var err error
 	if l.tls {
 		err = l.http.ServeTLS(l.Listener, "", "")
@@ -131,6 +142,10 @@ func (l *listener) serve() error {
 
 // close lets requests under way end until ctx is done.
 func (l *listener) close(ctx context.Context) {
+	if l.mail != nil {
+		_ = l.mail.Shutdown(ctx) // whoever was cut off comes again
+		return
+	}
 	if l.http.Shutdown(ctx) != nil {
 		_ = l.http.Close() // whoever still holds a connection is cut off
 	}
@@ -148,10 +163,10 @@ type certificate struct {
 	looked time.Time
 }
 
-func loadCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
+func loadCertificate(stanza, certFile, keyFile string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
 	if err := c.load(); err != nil {
-		return nil, fmt.Errorf("serve.tls_cert_file and tls_key_file: %w", err)
+		return nil, fmt.Errorf("%s.tls_cert_file and tls_key_file: %w", stanza, err)
 	}
 	return c, nil
 }

@@ -75,6 +75,7 @@ func (d *daemon) reloadNow(ctx context.Context) {
 	d.metrics.Reloaded(true)
 	d.reload.set(time.Time{}, 0)
 	d.remind(ctx, next)
+	d.background.Go(func() { giveBack(ctx) })
 	d.background.Go(func() {
 		<-drained
 		if err := before.closeChannels(next); err != nil {
@@ -93,11 +94,12 @@ func (d *daemon) reloadNow(ctx context.Context) {
 
 // next is the generation of the files as they are now.
 func (d *daemon) next(before *generation) (*generation, <-chan struct{}, error) {
-	cfg, err := d.a.loadConfig()
+	read, err := d.a.load()
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := d.build(cfg, before)
+	cfg := read.cfg
+	g, err := d.build(read, before)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,8 +142,9 @@ func (s *reloadState) set(failed time.Time, count int) {
 func (d *daemon) needsRestart(cfg *config.Config) {
 	was, is := d.started.Serve, cfg.Serve
 	was.Listen, is.Listen = nil, nil // --listen may have won
-	if !reflect.DeepEqual(was, is) || d.started.LedgerAddress != cfg.LedgerAddress {
-		d.log.Warn("`serve` or `ledger` in the configuration has changed: that takes a restart")
+	if !reflect.DeepEqual(was, is) || d.started.LedgerAddress != cfg.LedgerAddress ||
+		!reflect.DeepEqual(d.started.Traces, cfg.Traces) || !reflect.DeepEqual(d.started.Bounces, cfg.Bounces) {
+		d.log.Warn("`serve`, `ledger`, `bounces` or `traces` in the configuration has changed: that takes a restart")
 	}
 }
 
@@ -171,7 +174,7 @@ func (d *daemon) ready(l server.Ledger) func(context.Context) []server.Check {
 		defer cancel()
 		book := server.Check{Name: "ledger", OK: true}
 		if _, err := l.Latest(ctx); err != nil {
-			book.OK, book.Detail = false, "the ledger does not answer"
+			book.OK, book.Detail = false, "the ledger does not answer, so nothing can be accepted or sent until it does; why is in the log"
 			d.log.Warn("not ready: the ledger does not answer", "error", err)
 		}
 		d.reload.mu.Lock()

@@ -164,29 +164,42 @@ type group struct {
 	audience incident.Audience
 	order    []string
 	channels map[string]int
+	gone     map[string]int // of these: not written to any more
 }
 
 func groups(p dispatcher.Plan) []group {
 	var all []group
-	for _, d := range p.Deliveries {
-		i := slices.IndexFunc(all, func(g group) bool { return g.list == d.Reach[0].List && g.audience == d.Audience })
+	for _, x := range p.Groups() {
+		i := slices.IndexFunc(all, func(g group) bool { return g.list == x.List && g.audience == x.Audience })
 		if i < 0 {
 			i = len(all)
-			all = append(all, group{list: d.Reach[0].List, audience: d.Audience, channels: map[string]int{}})
+			all = append(all, group{list: x.List, audience: x.Audience, channels: map[string]int{}, gone: map[string]int{}})
 		}
-		if all[i].channels[d.To.Channel] == 0 {
-			all[i].order = append(all[i].order, d.To.Channel)
+		if all[i].channels[x.Channel] == 0 {
+			all[i].order = append(all[i].order, x.Channel)
 		}
-		all[i].channels[d.To.Channel]++
+		all[i].channels[x.Channel] += x.Recipients
+		all[i].gone[x.Channel] += x.Suppressed
 	}
 	return all
 }
 
-// where is "mail 24, page 1".
+// told is how many would be written to.
+func told(p dispatcher.Plan) (n int) {
+	for _, g := range p.Groups() {
+		n += g.Told()
+	}
+	return n
+}
+
+// where is "mail 24 (2 suppressed), page 1".
 func (g group) where() string {
 	words := make([]string, len(g.order))
 	for i, ch := range g.order {
 		words[i] = fmt.Sprintf("%s %d", ch, g.channels[ch])
+		if n := g.gone[ch]; n > 0 {
+			words[i] += fmt.Sprintf(" (%d suppressed)", n)
+		}
 	}
 	return strings.Join(words, ", ")
 }
@@ -240,7 +253,7 @@ func planJSON(p dispatcher.Prepared) planned {
 		Next: u.Next, Duplicate: p.Earlier != nil, New: p.New, Warnings: problemList(p.Warnings),
 		Deliveries: []plannedDelivery{}, Left: []left{},
 	}
-	for _, d := range p.Plan.Deliveries {
+	for d := range p.Plan.Deliveries() {
 		pd := plannedDelivery{
 			Channel: d.To.Channel, Address: d.To.Address, Name: d.To.Name, Audience: d.Audience,
 			Suppressed: d.Suppressed, Already: d.Already,
@@ -262,7 +275,7 @@ func (a *app) dryRun(p dispatcher.Prepared) error {
 		a.printJSON(map[string]any{"plan": planJSON(p)})
 		return nil
 	}
-	fmt.Fprintf(a.out, "\nDry run: %s would be told. Nothing was sent.\n", count(p.New, "recipient"))
+	fmt.Fprintf(a.out, "\nDry run: %s would be told. Nothing was sent.\n", count(told(p.Plan), "recipient"))
 	return nil
 }
 

@@ -36,8 +36,8 @@ func (a *app) tokenCommand() *cobra.Command {
 		Use:   "token",
 		Short: "Make, list and revoke tokens for the API",
 		Long:  tokenLong,
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  cobra.ArbitraryArgs,
+		RunE:  family,
 	}
 	cmd.AddCommand(a.tokenNewCommand(), a.tokenListCommand(), a.tokenRevokeCommand())
 	return cmd
@@ -59,7 +59,7 @@ func (a *app) tokenNewCommand() *cobra.Command {
 standard error. NAME says whose it is, and is on record with what is done by it.`,
 		Example: `  sitrep token new on-call --role author --customer '*' > ~/.config/sitrep/token
   sitrep token new "ABC's dashboard" --role viewer --customer abc --expires 90d`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, list []string) error { return args(min(len(list), 1), "nothing")(cmd, list) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			g.name = cmp.Or(strings.Join(args, ""), g.role+" for "+strings.Join(g.customers, ", "))
 			return a.tokenNew(cmd.Context(), g)
@@ -125,7 +125,7 @@ func until(t time.Time) string {
 
 // issue makes a token in the ledger itself.
 func (a *app) issue(ctx context.Context, g server.Grant) (token string, made server.TokenView, err error) {
-	err = a.withTokens(ctx, func(cfg *config.Config, tokens ledger.Tokens) error {
+	err = a.withTokens(ctx, writing, func(cfg *config.Config, tokens ledger.Tokens) error {
 		for _, id := range g.Customers {
 			known := func(p incident.Party) bool { return p.ID == id }
 			if id != server.AllCustomers && !slices.ContainsFunc(cfg.Customers, known) {
@@ -143,20 +143,18 @@ func (a *app) issue(ctx context.Context, g server.Grant) (token string, made ser
 	return token, made, err
 }
 
-func (a *app) withTokens(ctx context.Context, f func(*config.Config, ledger.Tokens) error) error {
+func (a *app) withTokens(ctx context.Context, open withLedger, f func(*config.Config, ledger.Tokens) error) error {
 	cfg, err := a.loadConfig()
 	if err != nil {
 		return err
 	}
-	l, err := openLedger(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	tokens, ok := l.(ledger.Tokens)
-	if !ok {
-		return errors.Join(&coded{exitConfig, errors.New("this kind of ledger keeps no tokens")}, l.Close())
-	}
-	return errors.Join(f(cfg, tokens), l.Close())
+	return open(ctx, cfg, func(_ context.Context, l ledger.Ledger) error {
+		tokens, ok := l.(ledger.Tokens)
+		if !ok {
+			return &coded{exitConfig, errors.New("this kind of ledger keeps no tokens")}
+		}
+		return f(cfg, tokens)
+	})
 }
 
 func tokenView(t ledger.Token) server.TokenView {
@@ -187,7 +185,7 @@ func (a *app) tokenList(ctx context.Context) error {
 			return a.explain(r, err)
 		}
 		all = append(all, got...)
-	} else if err := a.withTokens(ctx, func(_ *config.Config, tokens ledger.Tokens) error {
+	} else if err := a.withTokens(ctx, a.reading, func(_ *config.Config, tokens ledger.Tokens) error {
 		rows, err := tokens.Tokens(ctx)
 		for _, t := range rows {
 			all = append(all, tokenView(t))
@@ -245,7 +243,7 @@ func (a *app) tokenRevoke(ctx context.Context, id string) error {
 	if r != nil {
 		err = r.RevokeToken(ctx, id)
 	} else {
-		err = a.withTokens(ctx, func(_ *config.Config, tokens ledger.Tokens) error { return tokens.RevokeToken(ctx, id, a.now()) })
+		err = a.withTokens(ctx, writing, func(_ *config.Config, tokens ledger.Tokens) error { return tokens.RevokeToken(ctx, id, a.now()) })
 	}
 	switch {
 	case errors.Is(err, ledger.ErrNotFound) || absent(err):

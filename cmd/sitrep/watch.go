@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +31,32 @@ func (w *watcher) begin(update string, pending []ledger.Tally) {
 	for _, t := range pending {
 		w.progress.expect(t.Channel, t.Count)
 	}
+}
+
+// coming is what of a plan is not on record yet, by channel: the deliveries of a large
+// update are written down while the first are sent.
+func coming(ctx context.Context, l ledger.Reader, p dispatcher.Prepared, u ledger.Update) ([]ledger.Tally, error) {
+	if u.Unwritten == 0 {
+		return nil, nil
+	}
+	written, err := l.Tally(ctx, ledger.DeliveryQuery{Update: u.Key})
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	left := map[string]int{}
+	for i, r := range p.Plan.Renderings {
+		left[r.Channel] += p.Plan.Recipients(i)
+	}
+	for _, t := range written {
+		left[t.Channel] -= t.Count
+	}
+	var all []ledger.Tally
+	for _, channel := range slices.Sorted(maps.Keys(left)) {
+		if n := left[channel]; n > 0 {
+			all = append(all, ledger.Tally{Channel: channel, Count: n})
+		}
+	}
+	return all, nil
 }
 
 // updates are the updates that something happened to, in that order.

@@ -129,11 +129,29 @@ func suppressions(ctx context.Context, l ledger.Suppressor) (map[[2]string]ledge
 	return by, nil
 }
 
+func suppressedAt(t dispatcher.Target) [2]string {
+	return [2]string{t.To.Channel, strings.ToLower(t.To.Address)}
+}
+
+// requiredOf are the recipients of a customer that are to be told by contract, by
+// channel and address.
+func requiredOf(p incident.Party) map[[2]string]bool {
+	all := map[[2]string]bool{}
+	for _, l := range p.Lists {
+		for _, r := range l.To {
+			if r.Required {
+				all[[2]string{r.Channel, strings.ToLower(r.Address)}] = true
+			}
+		}
+	}
+	return all
+}
+
 func (a *app) printWho(p incident.Party, u incident.Update, told []dispatcher.Target, leftOut []dispatcher.Left, gone map[[2]string]ledger.Suppression) {
 	s := a.style(a.out)
 	fmt.Fprintf(a.out, "%s: an update that says %s, %s, %s into the incident, goes to %s.\n", s.bold(oneLine(p.Name)),
 		u.Status.Title(), u.Severity, incident.Hours(u.Elapsed()), count(len(told), "recipient"))
-	list := ""
+	list, required := "", requiredOf(p)
 	for _, t := range told {
 		if t.Reach[0].List != list {
 			list = t.Reach[0].List
@@ -143,7 +161,13 @@ func (a *app) printWho(p incident.Party, u incident.Update, told []dispatcher.Ta
 		if why := whyServedSo(t); why != "" {
 			line += "  " + s.dim(why)
 		}
-		if x, ok := gone[[2]string{t.To.Channel, strings.ToLower(t.To.Address)}]; ok {
+		must := required[suppressedAt(t)]
+		if must {
+			line += "  " + s.bold("required by contract")
+		}
+		if x, ok := gone[suppressedAt(t)]; ok && must {
+			line += "  " + s.yellow("suppressed since "+x.At.UTC().Format(time.DateOnly)+": "+oneLine(x.Reason)+" "+ignoredNote)
+		} else if ok {
 			line += "  " + s.red("suppressed since "+x.At.UTC().Format(time.DateOnly)+": "+oneLine(x.Reason))
 		}
 		fmt.Fprintln(a.out, line)
@@ -188,16 +212,23 @@ type whoRow struct {
 	Lists      []string          `json:"lists"`
 	Via        string            `json:"via,omitempty"`
 	Suppressed string            `json:"suppressed,omitempty"`
+	Since      time.Time         `json:"suppressed_since,omitzero"`
+	Required   bool              `json:"required,omitempty"` // by contract
+	Ignored    string            `json:"ignored,omitempty"`  // a suppression of somebody who is to be told by contract
 }
 
 func (a *app) printWhoJSON(p incident.Party, u incident.Update, told []dispatcher.Target, leftOut []dispatcher.Left, gone map[[2]string]ledger.Suppression) {
-	rows := make([]whoRow, len(told))
+	rows, required := make([]whoRow, len(told)), requiredOf(p)
 	for i, t := range told {
 		rows[i] = whoRow{Channel: t.To.Channel, Address: t.To.Address, Name: t.To.Name, Audience: t.Audience, Via: t.Reach[0].Via}
 		for _, r := range t.Reach {
 			rows[i].Lists = append(rows[i].Lists, r.List)
 		}
-		rows[i].Suppressed = gone[[2]string{t.To.Channel, strings.ToLower(t.To.Address)}].Reason
+		x := gone[suppressedAt(t)]
+		rows[i].Suppressed, rows[i].Since, rows[i].Required = x.Reason, x.At, required[suppressedAt(t)]
+		if rows[i].Required {
+			rows[i].Suppressed, rows[i].Ignored = "", x.Reason
+		}
 	}
 	lefts := make([]left, len(leftOut))
 	for i, l := range leftOut {

@@ -42,10 +42,12 @@ var arrows = []arrow{
 	{"statuspage", []string{"incident", "ledger", "channels"}, "the read side"},
 	{"server", []string{"dispatcher", "incident", "ledger", "renderers", "channels", "internal/secret"}, "over HTTP; renderers and channels for the types of plans and messages"},
 	{"server/client", []string{"server", "internal/secret"}, "the other end of the API: it knows its types and nothing behind them"},
+	{"bounces", []string{"ledger", "channels", "internal/secret"}, "what comes back; whose mail it is, it is told"},
 	{"config", []string{"incident", "internal/secret"}, "plain structs"},
 	{"config/schemadoc", nil, "makes the schema's descriptions from Go comments; for tests only"},
 	{"docs", nil, "embeds the generated schema"},
 	{"internal/metrics", []string{"channels"}, "the Prometheus side of dispatcher.Recorder"},
+	{"internal/tracing", []string{"dispatcher", "internal/secret"}, "the OpenTelemetry side of dispatcher.Options.OnSpan"},
 	{"internal/*", nil, "small helpers"},
 	{"cmd/*", []string{"*", "*/*", "*/*/*"}, "wiring"},
 }
@@ -82,10 +84,12 @@ var fences = []struct {
 	why        string
 }{
 	{"github.com/prometheus", []string{"internal/metrics", "cmd/*"}, "the core reports to dispatcher.Recorder"},
+	{"go.opentelemetry.io", []string{"internal/tracing"}, "the core tells dispatcher.Options.OnSpan"},
 	{"github.com/spf13/viper", []string{"config"}, "everybody else gets plain structs"},
 	{"github.com/spf13/cobra", []string{"cmd/*"}, "flags are the program's edge"},
 	{"github.com/nikoksr/notify", []string{"channels/notify"}, "the bridge contains the library's hazards"},
-	{"github.com/emersion/go-smtp", []string{"channels/email", "cmd/*"}, "e-mail is one adapter"},
+	{"github.com/emersion/go-smtp", []string{"channels/email", "bounces", "cmd/*"}, "e-mail is one adapter"},
+	{"github.com/emersion/go-imap", []string{"bounces"}, "nobody else reads mail"},
 	{"modernc.org/sqlite", []string{"ledger/sqlite"}, "an engine is behind its contract"},
 	{"github.com/jackc/pgx", []string{"ledger/postgres"}, "an engine is behind its contract"},
 	{"github.com/stretchr/testify", nil, "tests say what failed in their own words"},

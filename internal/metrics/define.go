@@ -23,13 +23,17 @@ func results() []string {
 
 func (m *Metrics) define() {
 	m.deliveries = counters("deliveries_total",
-		"Deliveries that reached their outcome, each once.", "customer", "channel", "outcome")
+		"Deliveries that reached their outcome, each once; one that came back afterwards counts as bounced too.", "customer", "channel", "outcome")
 	m.attempts = counters("delivery_attempts_total",
 		"Attempts at deliveries by how they ended: ok, retryable, permanent or ambiguous.", "channel", "result")
 	m.failures = counters("delivery_failures_total",
 		"Failed attempts by reason.", "channel", "reason")
 	m.templates = counters("template_errors_total",
 		"Times an operator's template failed and the built-in one was used.", "channel")
+	m.returns = counters("bounces_total",
+		"Mail that came back, by what it was: failure, delay, auto_reply, other, unmatched or forged.", "channel", "kind")
+	m.required = counters("required_bounces_total",
+		"Messages returned of recipients that are to be told by contract.", "customer", "channel")
 	m.duration = histograms("delivery_attempt_duration_seconds",
 		"How long attempts took.", attemptBuckets(), "channel")
 	m.latency = histograms("delivery_latency_seconds",

@@ -14,7 +14,9 @@
 //     that a rate over the first failure is not lost. Those of customers and channels
 //     that a new configuration does not have are gone after [Metrics.Reload].
 //   - One metric a quantity: sitrep_deliveries_total counts every delivery once, by
-//     its outcome, so the success ratio is one sum by (outcome).
+//     its outcome. One that was delivered and came back is counted as bounced when it
+//     does, and stays counted as delivered, for a counter cannot go back: what got
+//     through is delivered less bounced.
 //   - What is pending, since when, and which promise is due is read from the ledger
 //     when somebody asks, so it is right after a restart and on every replica.
 package metrics
@@ -43,6 +45,9 @@ type Options struct {
 	Channels  []string // configured ids
 	Outcomes  []string // the closed set
 	Version   string   // of the program, for sitrep_build_info
+
+	Returns     []string // ids of the channels whose mail is received when it comes back
+	ReturnKinds []string // what comes back; the closed set
 
 	// Pending reads what is unsettled. Nil: the gauges are not there.
 	Pending func(context.Context) ([]Pending, error)
@@ -86,6 +91,8 @@ type Metrics struct {
 	lastSuccess *prometheus.GaugeVec
 	up          *prometheus.GaugeVec
 	templates   *prometheus.CounterVec
+	returns     *prometheus.CounterVec
+	required    *prometheus.CounterVec
 	ledger      prometheus.Counter
 	reload      prometheus.Gauge
 	overflow    prometheus.Gauge
@@ -96,7 +103,7 @@ func New(o Options) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.define()
 	m.registry.MustRegister(m.deliveries, m.attempts, m.failures, m.duration, m.latency,
-		m.lastSuccess, m.up, m.templates, m.ledger, m.reload, m.overflow)
+		m.lastSuccess, m.up, m.templates, m.returns, m.required, m.ledger, m.reload, m.overflow)
 	m.registry.MustRegister(buildInfo(o.Version))
 	if o.Pending != nil || o.Promises != nil {
 		m.registry.MustRegister(newState(m))
@@ -167,6 +174,7 @@ func (m *Metrics) fill(o Options) {
 			}
 		}
 	}
+	m.fillReturns(o)
 }
 
 // Handler answers scrapes, in the classic formats and OpenMetrics (exemplars).

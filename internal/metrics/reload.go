@@ -50,6 +50,7 @@ func (m *Metrics) forgetCustomers(before map[string]string) {
 		gone := prometheus.Labels{"customer": label}
 		m.deliveries.DeletePartialMatch(gone)
 		m.lastSuccess.DeletePartialMatch(gone)
+		m.required.DeletePartialMatch(gone)
 	}
 }
 
@@ -60,7 +61,7 @@ func (m *Metrics) forgetChannels(before map[string]bool, now []string) {
 		}
 		gone := prometheus.Labels{"channel": id}
 		for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-			m.deliveries, m.attempts, m.failures, m.templates, m.duration, m.latency, m.lastSuccess, m.up,
+			m.deliveries, m.attempts, m.failures, m.templates, m.returns, m.required, m.duration, m.latency, m.lastSuccess, m.up,
 		} {
 			vec.DeletePartialMatch(gone)
 		}

@@ -36,9 +36,13 @@ func values(pairs ...string) url.Values {
 	return v
 }
 
-// Preview asks what would be sent.
-func (c *Client) Preview(ctx context.Context, s Submission) (v server.PreviewView, err error) {
-	return v, c.do(ctx, s.call("/previews", &v))
+// Preview asks what would be sent. It counts all recipients, and names so many (10,000 at
+// most) after leaving out others.
+func (c *Client) Preview(ctx context.Context, s Submission, recipients, skip int) (v server.PreviewView, err error) {
+	q := s.call("/previews", &v)
+	q.query.Set("recipients", strconv.Itoa(recipients))
+	q.query.Set("skip", strconv.Itoa(skip))
+	return v, c.do(ctx, q)
 }
 
 // Send has an update accepted. What was on its way when the connection broke is sent
@@ -52,10 +56,12 @@ func (c *Client) Update(ctx context.Context, key string) (v server.UpdateView, e
 	return v, c.do(ctx, get("/updates/"+url.PathEscape(key), nil, &v))
 }
 
-// Retried is how much is tried again, and after which event to see what becomes of it.
+// Retried is how much is tried again and what is left as it ended, and after which event
+// to see what becomes of it.
 type Retried struct {
-	Reopened int    `json:"reopened"`
-	Events   string `json:"events"`
+	Reopened int                `json:"reopened"`
+	Left     []server.AloneView `json:"left"`
+	Events   string             `json:"events"`
 }
 
 // Retry tries an update's failed deliveries again. It is not repeated by itself.
@@ -82,6 +88,16 @@ func (c *Client) Updates(ctx context.Context, customer, incident string) iter.Se
 	return pages[server.UpdateView](ctx, c, "/updates", values("customer", customer, "incident", incident))
 }
 
+// Promises are how often the next update came when it was promised, by customer: of one
+// or, with an empty one, of all that the caller may know of.
+func (c *Client) Promises(ctx context.Context, customer string) ([]server.CustomerPromises, error) {
+	var v struct {
+		Customers []server.CustomerPromises `json:"customers"`
+	}
+	err := c.do(ctx, get("/promises", values("customer", customer), &v))
+	return v.Customers, err
+}
+
 // Narrow is which deliveries are wanted. Its zero value means all.
 type Narrow struct {
 	Customer, Incident, Update, Channel string
@@ -91,11 +107,24 @@ type Narrow struct {
 
 // Deliveries streams deliveries in the order of acceptance.
 func (c *Client) Deliveries(ctx context.Context, n Narrow) iter.Seq2[server.DeliveryView, error] {
+	return pages[server.DeliveryView](ctx, c, "/deliveries", n.query())
+}
+
+// Tallies counts deliveries.
+func (c *Client) Tallies(ctx context.Context, n Narrow) ([]server.TallyView, error) {
+	var v struct {
+		Items []server.TallyView `json:"items"`
+	}
+	err := c.do(ctx, get("/tallies", n.query(), &v))
+	return v.Items, err
+}
+
+func (n Narrow) query() url.Values {
 	q := values("customer", n.Customer, "incident", n.Incident, "update", n.Update, "channel", n.Channel, "outcome", strings.Join(n.Outcomes, ","))
 	if !n.Since.IsZero() {
 		q.Set("since", n.Since.Format(time.RFC3339Nano))
 	}
-	return pages[server.DeliveryView](ctx, c, "/deliveries", q)
+	return q
 }
 
 // Delivery is one delivery with its attempts.
@@ -124,6 +153,30 @@ func (c *Client) Lists(ctx context.Context, name string) (server.CustomerView, [
 	}
 	err := c.do(ctx, get("/customers/"+url.PathEscape(name)+"/lists", nil, &v))
 	return v.Customer, v.Lists, err
+}
+
+// Suppressions are the addresses that are not written to any more: those of one channel
+// or, with an empty one, all that the caller may know of.
+func (c *Client) Suppressions(ctx context.Context, channel string) ([]server.SuppressionView, error) {
+	var v struct {
+		Suppressions []server.SuppressionView `json:"suppressions"`
+	}
+	err := c.do(ctx, get("/suppressions", values("channel", channel), &v))
+	return v.Suppressions, err
+}
+
+// Suppress has an address not written to from the next update on.
+func (c *Client) Suppress(ctx context.Context, channel, address, reason string) (v server.SuppressionView, err error) {
+	body, err := json.Marshal(map[string]string{"channel": channel, "address": address, "reason": reason})
+	if err != nil {
+		return v, err
+	}
+	return v, c.do(ctx, call{method: http.MethodPost, path: "/suppressions", kind: "application/json", body: body, out: &v})
+}
+
+// Unsuppress has an address written to again.
+func (c *Client) Unsuppress(ctx context.Context, channel, address string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: "/suppressions", query: values("channel", channel, "address", address)})
 }
 
 // Who is who would be told of a customer's open incident as it is now.
@@ -175,7 +228,7 @@ func get(path string, q url.Values, out any) call {
 	return call{method: http.MethodGet, path: path, query: q, out: out}
 }
 
-const pageSize = 500
+const pageSize = 5000
 
 // pages streams a list page by page.
 func pages[T any](ctx context.Context, c *Client, path string, q url.Values) iter.Seq2[T, error] {

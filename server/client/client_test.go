@@ -79,7 +79,7 @@ func TestRefused(t *testing.T) {
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		fmt.Fprint(w, `{"type":"urn:sitrep:problem:update","title":"T","status":422,"detail":"D","problems":[{"line":3,"what":"W","remedy":"R"}]}`)
 	})
-	_, err := c.Preview(t.Context(), client.Submission{})
+	_, err := c.Preview(t.Context(), client.Submission{}, 1000, 0)
 	no, ok := errors.AsType[*client.Refused](err)
 	if !ok || no.Status != 422 || no.Error() != "D" || len(no.Problems) != 1 || no.Problems[0] != (server.Flaw{Line: 3, What: "W", Remedy: "R"}) {
 		t.Errorf("got %#v", err)
@@ -212,5 +212,43 @@ func TestSocket(t *testing.T) {
 	all, err := dial(t, "unix:"+path).Customers(t.Context())
 	if err != nil || len(all) != 1 || all[0].ID != "abc" {
 		t.Errorf("%v %v", all, err)
+	}
+}
+
+func TestSuppressions(t *testing.T) {
+	var asked []string
+	c := start(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked = append(asked, r.Method+" "+r.URL.String()+" "+string(body))
+		switch r.Method {
+		case http.MethodGet:
+			fmt.Fprint(w, `{"suppressions":[{"channel":"mail","address":"a@x.example","reason":"gone","since":"2026-11-22T00:00:00Z","required":true}]}`)
+		case http.MethodPost:
+			w.WriteHeader(http.StatusCreated)
+			fmt.Fprint(w, `{"channel":"mail","address":"a@x.example"}`)
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	})
+	all, err := c.Suppressions(t.Context(), "mail")
+	if err != nil || len(all) != 1 || all[0].Reason != "gone" || !all[0].Required {
+		t.Errorf("%+v %v", all, err)
+	}
+	if v, err := c.Suppress(t.Context(), "mail", "a+b@x.example", "asked & got"); err != nil || v.Address != "a@x.example" {
+		t.Errorf("%+v %v", v, err)
+	}
+	if err := c.Unsuppress(t.Context(), "mail", "a+b&c@x.example"); err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		"GET /api/v1/suppressions?channel=mail ",
+		`POST /api/v1/suppressions {"address":"a+b@x.example","channel":"mail","reason":"asked \u0026 got"}`,
+		"DELETE /api/v1/suppressions?address=a%2Bb%26c%40x.example&channel=mail ",
+	}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked %q\nwant %q", asked, want)
 	}
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// certificateSoon is how long before its end a certificate is worth a word.
+const certificateSoon = 14 * 24 * time.Hour
+
+func (a *app) printDrill(all []drilled, sum drillSum) {
+	s := a.style(a.out)
+	for i, d := range all {
+		if i > 0 {
+			fmt.Fprintln(a.out)
+		}
+		fmt.Fprintf(a.out, "%s (%s)\n", s.bold(oneLine(d.Channel)), oneLine(d.Kind))
+		a.printSteps(d, s)
+		a.printTried(d, s)
+	}
+	if len(all) > 0 {
+		fmt.Fprintln(a.out)
+	}
+	fmt.Fprintln(a.out, sum.words(s))
+}
+
+func (a *app) printSteps(d drilled, s style) {
+	remote := ""
+	for _, x := range d.Steps {
+		if x.Remote != remote {
+			remote = x.Remote
+			fmt.Fprintf(a.out, "  %s\n", oneLine(remote))
+		}
+		mark := s.green("ok      ")
+		if !x.OK {
+			mark = s.red("FAILED  ")
+		}
+		note := ""
+		if !x.Until.IsZero() && x.Until.Before(a.now().Add(certificateSoon)) {
+			note = s.yellow(" (ends within two weeks: renew it)")
+		}
+		fmt.Fprintf(a.out, "    %s  %-11s %s%s\n", mark, x.Step, oneLine(x.Detail), note)
+	}
+}
+
+// printTried prints the recipients: those that do not work first.
+func (a *app) printTried(d drilled, s style) {
+	marks := map[string]string{drillRefused: s.red("REFUSED "), drillTemporary: s.yellow("later   "), drillOK: s.green("ok      ")}
+	left := 0
+	for _, result := range []string{drillRefused, drillTemporary, drillOK, drillNotTried} {
+		for _, r := range d.Recipients {
+			switch {
+			case r.Result != result:
+			case result == drillNotTried:
+				left++
+			default:
+				line := fmt.Sprintf("    %s  %s", marks[result], addressee(r.Name, r.Address))
+				if r.Required {
+					line += s.bold(" (required by contract)")
+				}
+				if result != drillOK {
+					line += s.dim(" for "+strings.Join(r.Customers, ", ")) + ": " + oneLine(r.Words)
+				}
+				fmt.Fprintln(a.out, line)
+			}
+		}
+	}
+	switch {
+	case left > 0:
+		fmt.Fprintf(a.out, "    not tried  %s: %s\n", count(left, "recipient"), d.NotTried)
+	case len(d.Recipients) == 0:
+		fmt.Fprintf(a.out, "    no list has a recipient on it\n")
+	}
+}
+
+// words is the summary in one line.
+func (s drillSum) words(in style) string {
+	var parts []string
+	if s.Steps > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %s went well", s.Steps-s.FailedSteps, count(s.Steps, "step")))
+	}
+	if s.OK+s.Refused+s.Temporary > 0 {
+		parts = append(parts, fmt.Sprintf("%d ok, %d refused, %d to be tried again later", s.OK, s.Refused, s.Temporary))
+	}
+	if s.NotTried > 0 {
+		parts = append(parts, fmt.Sprintf("%d not tried", s.NotTried))
+	}
+	text := strings.Join(parts, "; ") + ". Nothing was sent."
+	switch s.code() {
+	case exitOK:
+		return in.green("✓ Everything that was tried works: ") + text
+	case exitFailed:
+		return in.red("Something does not work: ") + text
+	}
+	if s.Steps+s.OK+s.Temporary == 0 {
+		return in.yellow("Nothing could be tried. Nothing was sent.")
+	}
+	return in.yellow("Not everything is proven: ") + text
+}
