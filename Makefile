@@ -1,5 +1,5 @@
 # What a developer needs. Everything here is also what .ci/run does.
-.PHONY: help build test check golden generate demo picture
+.PHONY: help build test check golden generate demo picture screenshots
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,3 +24,6 @@ demo: ## the main job, on loopback
 
 picture: ## docs/renderings.png, the picture in the README (needs Chromium)
 	docs/picture.sh
+
+screenshots: ## pictures of all mails, in screenshots/ (needs Chromium and npm)
+	docs/screenshots.sh

@@ -3,4 +3,4 @@ GOFUMPT=mvdan.cc/gofumpt@v0.12.0
 STATICCHECK=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI=github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK=golang.org/x/vuln/cmd/govulncheck@v1.1.4
-DEBIAN="chromium postfix prometheus python3-dkim postgresql"
+DEBIAN="chromium dovecot-imapd postfix prometheus python3-dkim postgresql"

@@ -90,7 +90,7 @@ type home struct{ dir string }
 
 // newHome makes a folder whose sitrep.yaml is the given text; there is none for "". The
 // program's temporary folder, tmp, is in it too.
-func newHome(t *testing.T, config string) home {
+func newHome(t testing.TB, config string) home {
 	t.Helper()
 	h := home{t.TempDir()}
 	if err := os.Mkdir(h.path("tmp"), 0o700); err != nil {
@@ -104,7 +104,7 @@ func newHome(t *testing.T, config string) home {
 
 func (h home) path(name string) string { return filepath.Join(h.dir, name) }
 
-func (h home) write(t *testing.T, name, content string) {
+func (h home) write(t testing.TB, name, content string) {
 	t.Helper()
 	if err := os.WriteFile(h.path(name), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func (h home) write(t *testing.T, name, content string) {
 
 // command is the program, about to run in this folder with nothing of the tester's
 // own settings.
-func (h home) command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
+func (h home) command(ctx context.Context, t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -212,7 +212,7 @@ func freePort(t *testing.T) string {
 
 // eventually asks until ok says yes. What it waits for is a process that this test
 // did not write and that tells nobody when it is done.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {

@@ -39,7 +39,7 @@ type served struct {
 // daemon starts one that listens on other addresses too; run is how: as itself if nil,
 // else as the last arguments of another program. It is stopped when the test ends, and
 // must end well then.
-func (h home) daemon(t *testing.T, run func(cmd *exec.Cmd), listen ...string) served {
+func (h home) daemon(t testing.TB, run func(cmd *exec.Cmd), listen ...string) served {
 	t.Helper()
 	args := []string{"serve", "--listen", "unix:" + h.path("s.sock")}
 	for _, a := range listen {

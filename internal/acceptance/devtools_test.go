@@ -20,6 +20,7 @@ import (
 // (https://chromedevtools.github.io/devtools-protocol/).
 type browser struct {
 	conn *websocket.Conn
+	axe  string // the accessibility checker, or "" where it is missing
 
 	mu      sync.Mutex
 	last    int

@@ -28,13 +28,28 @@ type looks struct {
 }
 
 // views are the ways in which every page is looked at.
-func views() []view {
-	return []view{
-		{width: 1280, height: 900},
-		{width: 1280, height: 900, dark: true},
-		{width: 375, height: 812},
-		{width: 375, height: 812, dark: true},
+func views() []view { return viewsOf(1280, 375) }
+
+// viewsOf are windows of the given widths, light and dark.
+func viewsOf(widths ...int) []view {
+	var all []view
+	for _, width := range widths {
+		height := 812
+		if width >= 600 {
+			height = 900
+		}
+		all = append(all, view{width: width, height: height}, view{width: width, height: height, dark: true})
 	}
+	return all
+}
+
+// views are the ways in which this is looked at: a mail as in the pane of a mail
+// program and on the smallest phone.
+func (s subject) views() []view {
+	if s.letter {
+		return viewsOf(700, 320)
+	}
+	return views()
 }
 
 // subject is something to look at, and what is to be seen there.
@@ -51,7 +66,7 @@ type subject struct {
 func (b *browser) inspect(t *testing.T, s subject) {
 	t.Helper()
 	t.Run(s.name, func(t *testing.T) {
-		for _, v := range views() {
+		for _, v := range s.views() {
 			t.Run(v.String(), func(t *testing.T) { b.inspectView(t, s, v) })
 		}
 		v := view{width: 1280, height: 900, noScript: true}
@@ -71,8 +86,14 @@ func (b *browser) inspectView(t *testing.T, s subject, v view) {
 		checkReadable(t, fmt.Sprintf("frame %d of the page", i+1), f)
 	}
 	checkScheme(t, l, v, s)
-	if !s.letter {
+	if s.letter {
+		checkWithoutPictures(t, p)
+		checkNotCut(t, p)
+	} else {
 		checkLandmarks(t, l)
+	}
+	if v.width < 600 { // what axe finds hardly depends on the width, and takes a while
+		checkAccessible(t, b.axe, s, p)
 	}
 	if len(l.Dangling) > 0 {
 		t.Errorf("links to parts of the page that are not there: %v", l.Dangling)

@@ -93,9 +93,9 @@ var (
 func TestInBrowser(t *testing.T) {
 	t.Parallel()
 	b := startChromium(t)
+	t.Run("accessibility checker", b.loadAxe)
 	t.Run("status pages", b.statusPages)
 	t.Run("preview", b.previewPage)
-	t.Run("mail", b.mails)
 	t.Run("demo", b.demoPage)
 }
 
@@ -139,29 +139,6 @@ func (b *browser) previewPage(t *testing.T) {
 		name: "preview", url: "file://" + h.path("preview.html"), title: "Enterprise ABC",
 		says: []string{"internal", "customer", "public", summaryMark, notesMark, impactMark},
 	})
-}
-
-// mails are the mails by themselves, as a web mail shows them.
-func (b *browser) mails(t *testing.T) {
-	h := mailAndPages(t)
-	r := h.sitrep(t, "preview", "--json", "identified.md", "--only", "mail")
-	var said struct {
-		Renderings []struct{ Audience, HTML string }
-	}
-	if err := json.Unmarshal([]byte(r.out), &said); err != nil || len(said.Renderings) != 2 {
-		t.Fatalf("two renderings wanted: %v %v", err, r)
-	}
-	for _, m := range said.Renderings {
-		s := subject{name: m.Audience, title: "Enterprise ABC", letter: true, says: []string{summaryMark, impactMark, awkward[2]}}
-		if m.Audience == "internal" {
-			s.says = append(s.says, notesMark)
-		} else {
-			s.secrets = notForCustomers
-		}
-		h.write(t, m.Audience+".html", m.HTML)
-		s.url = "file://" + h.path(m.Audience+".html")
-		b.inspect(t, s)
-	}
 }
 
 // mailAndPages is the folder of somebody with every kind of audience. Nothing is sent

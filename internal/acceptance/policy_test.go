@@ -10,7 +10,8 @@ import (
 )
 
 // greylist is a policy server for Postfix (SMTPD_POLICY_README): it puts every
-// recipient whose address begins with "slow" off the first time.
+// recipient whose address begins with "slow" off the first time, and ends the session
+// the first time one comes that begins with "busy".
 type greylist struct {
 	port string
 	mu   sync.Mutex
@@ -63,8 +64,13 @@ func (g *greylist) decide(recipient string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seen[recipient]++
-	if strings.HasPrefix(recipient, "slow") && g.seen[recipient] == 1 {
+	switch {
+	case g.seen[recipient] > 1:
+		return "DUNNO"
+	case strings.HasPrefix(recipient, "slow"):
 		return "451 4.7.1 Greylisted, please try again in 2 seconds"
+	case strings.HasPrefix(recipient, "busy"):
+		return "421 4.3.2 Service shutting down"
 	}
 	return "DUNNO"
 }

@@ -1,6 +1,7 @@
 package acceptance_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -17,19 +18,31 @@ const relayName = "relay.test.example"
 // in a temporary folder, and the machine's own Postfix, if any, is not touched.
 type postfix struct {
 	dir, port string
+	plain     string // a port where it wants no TLS, for those who have to listen in
 	ca        authority
 	greylist  *greylist
+
+	main, master string // more lines of main.cf and master.cf
 }
 
 // startPostfix starts a Postfix that takes mail for abc.example, delivers it to
 // Maildirs and has nowhere else to send it.
 func startPostfix(t *testing.T) *postfix {
 	t.Helper()
+	return startPostfixWith(t, "", "")
+}
+
+// startPostfixWith is startPostfix with more lines in main.cf and master.cf.
+func startPostfixWith(t *testing.T, main, master string) *postfix {
+	t.Helper()
 	program := need(t, "postfix", "postfix")
 	if os.Geteuid() != 0 {
 		missing(t, "Postfix starts only as root")
 	}
-	p := &postfix{dir: postfixDir(t), port: freePort(t), ca: newAuthority(t), greylist: newGreylist(t)}
+	p := &postfix{
+		dir: postfixDir(t), port: freePort(t), plain: freePort(t), ca: newAuthority(t), greylist: newGreylist(t),
+		main: main, master: master,
+	}
 	p.configure(t)
 	config := filepath.Join(p.dir, "etc")
 	t.Cleanup(func() {
@@ -104,7 +117,7 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 default_transport = error:nothing leaves this machine
-virtual_mailbox_domains = abc.example
+virtual_mailbox_domains = abc.example, status.example
 virtual_mailbox_base = DIR/mail
 virtual_mailbox_maps = texthash:DIR/etc/boxes
 virtual_uid_maps = static:NOBODY
@@ -120,6 +133,7 @@ smtpd_error_sleep_time = 0
 
 // postfixMaster is master.cf without the services that send mail on.
 const postfixMaster = `127.0.0.1:PORT inet n - n - - smtpd
+127.0.0.1:PLAIN inet n - n - - smtpd -o smtpd_tls_security_level=none
 cleanup  unix n - n - 0 cleanup
 qmgr     unix n - n 300 1 qmgr
 tlsmgr   unix - - n 1000? 1 tlsmgr
@@ -142,17 +156,32 @@ zoe@abc.example abc.example/zoe/
 slow@abc.example abc.example/slow/
 full@abc.example abc.example/full/
 ops@abc.example abc.example/ops/
+busy@abc.example abc.example/busy/
+bounces@status.example status.example/bounces/
 `
 	access = "full@abc.example 552 5.2.2 The mailbox is full\n"
 )
 
+// many are mailboxes for updates to more than a few.
+const many = 30
+
+func manyBoxes() string {
+	var b strings.Builder
+	for i := range many {
+		fmt.Fprintf(&b, "%s@abc.example abc.example/%[1]s/\n", manyBox(i))
+	}
+	return b.String()
+}
+
+func manyBox(i int) string { return fmt.Sprintf("many%02d", i) }
+
 func (p *postfix) configure(t *testing.T) {
 	t.Helper()
 	cert, key := p.ca.issue(t, relayName)
-	fill := strings.NewReplacer("DIR", p.dir, "PORT", p.port, "POLICY", p.greylist.port, "NOBODY", strconv.Itoa(id(t, "nobody")))
+	fill := strings.NewReplacer("DIR", p.dir, "PORT", p.port, "PLAIN", p.plain, "POLICY", p.greylist.port, "NOBODY", strconv.Itoa(id(t, "nobody")))
 	for name, content := range map[string]string{
-		"main.cf": fill.Replace(postfixMain), "master.cf": fill.Replace(postfixMaster),
-		"boxes": boxes, "access": access, "cert.pem": cert, "key.pem": key,
+		"main.cf": fill.Replace(postfixMain + p.main), "master.cf": fill.Replace(postfixMaster + p.master),
+		"boxes": boxes + manyBoxes(), "access": access, "cert.pem": cert, "key.pem": key,
 	} {
 		if err := os.WriteFile(filepath.Join(p.dir, "etc", name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)

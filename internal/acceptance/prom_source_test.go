@@ -74,6 +74,9 @@ func sourceConfig(t *testing.T) string {
 	hooks("refusing", http.StatusBadRequest)
 	// Whatever answers so is no Mattermost webhook: the channel rests.
 	fmt.Fprintf(&b, "  - {id: locked, kind: mattermost, webhook: %q}\n", answers(t, http.StatusOK)+"/hooks/abc")
+	// Nothing comes back here; its series are there all the same.
+	b.WriteString("  - {id: mail, kind: email, host: '127.0.0.1:1', tls: none, from: s@example.com, bounces: {address: b@example.com, key: 0123456789abcdef}}\n" +
+		"bounces: {channel: mail, listen: '127.0.0.1:0'}\n")
 	b.WriteString("customers:\n")
 	for id, name := range map[string]string{"enterprise-abc": "Enterprise ABC", "small-shop": "Small Shop"} {
 		fmt.Fprintf(&b, "  - {id: %s, name: %s, lists: [{id: team, audience: internal, to: "+

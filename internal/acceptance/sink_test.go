@@ -113,11 +113,11 @@ customers:
 // A large customer: every recipient gets a message of their own, once.
 func TestSinkFanOut(t *testing.T) {
 	t.Parallel()
-	const recipients = 2000
+	const recipients = 10_000
 	s := startSink(t)
 	var csv strings.Builder
 	for i := range recipients {
-		fmt.Fprintf(&csv, "reader%04d@abc.example\n", i)
+		fmt.Fprintf(&csv, "reader%05d@abc.example\n", i)
 	}
 	h := sinkHome(t, s, "none", csv.String())
 	acc := h.send(t, 0, "update.md")
@@ -126,7 +126,7 @@ func TestSinkFanOut(t *testing.T) {
 	}
 	byRecipient, byID := s.taken(t)
 	for i := range recipients {
-		if address := fmt.Sprintf("reader%04d@abc.example", i); byRecipient[address] != 1 {
+		if address := fmt.Sprintf("reader%05d@abc.example", i); byRecipient[address] != 1 {
 			t.Errorf("%s got %d messages, want one", address, byRecipient[address])
 		}
 	}
