@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"sitrep/incident"
 )
 
 // csvFiles are the recipient files read so far, so that a file that many lists
@@ -131,7 +133,7 @@ func (d *decoder) row(columns, record []string, line int) (member, bool) {
 		get[columns[i]] = strings.TrimSpace(s)
 	}
 	f := member{place: Problem{File: d.file, Line: line}}
-	f.Name, f.Address = splitName(get["address"])
+	f.Name, f.Address = incident.SplitName(get["address"])
 	if get["name"] != "" {
 		f.Name = get["name"]
 	}

@@ -2,9 +2,10 @@ package config
 
 import (
 	"reflect"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"sitrep/incident"
 )
 
 // addresses is an entry of `to`: channels, each with its addresses.
@@ -58,7 +59,7 @@ func (a *addresses) one(d *decoder, channel text, n *yaml.Node) {
 		d.problem(at(n), "A list inside the list of addresses has no meaning.", "Write the addresses in one list.")
 	default:
 		e.address.take(d, n, channel.Value)
-		e.name.Value, e.address.Value = splitName(e.address.Value)
+		e.name.Value, e.address.Value = incident.SplitName(e.address.Value)
 		if e.address.Value == "" && e.address.Shown == "``" {
 			d.problem(at(n), "The address is empty.", "Write one, or remove it.")
 		}
@@ -87,7 +88,7 @@ func (e *entry) fields(d *decoder, n *yaml.Node) {
 		}
 		d.problem(at(p.key), "`"+clip(p.key.Value)+"` is not a setting here.", didYouMean(p.key.Value, recipientKeys()))
 	}
-	name, address := splitName(e.address.Value)
+	name, address := incident.SplitName(e.address.Value)
 	if e.address.Value = address; e.name.Value == "" {
 		e.name.Value = name
 	}
@@ -100,20 +101,4 @@ func (e *entry) fields(d *decoder, n *yaml.Node) {
 	case hasFile && (e.name.Value != "" || e.locale.Value != "" || e.zone.Value != "" || e.asked != (position{})):
 		d.problem(e.file.At, "`name`, `locale`, `zone` and `required` have no meaning beside `file`.", "They are columns of the file.")
 	}
-}
-
-// splitName takes "Alice <alice@abc.example>" apart. What does not end in <…>
-// after a name is an address as a whole.
-func splitName(s string) (name, address string) {
-	s = strings.TrimSpace(s)
-	before, rest, ok := strings.Cut(s, "<")
-	inner, closed := strings.CutSuffix(rest, ">")
-	before = strings.TrimSpace(before)
-	if !ok || !closed || before == "" || inner == "" || strings.ContainsAny(inner, "<> ") {
-		return "", s
-	}
-	if quoted, isQuoted := strings.CutPrefix(before, `"`); isQuoted {
-		before = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(strings.TrimSuffix(quoted, `"`))
-	}
-	return before, inner
 }

@@ -85,11 +85,17 @@ func (l *lane) send(hard context.Context, by *hand, e channels.Envelope, c ledge
 	l.d.o.Log.Warn("an attempt failed", "channel", l.ID, "delivery", c.Key, "attempt", c.Attempt,
 		"fault", string(fault), "error", oneLine(s.Detail))
 	l.afterFault(hard, c, asked, s)
-	if s.Suppress && e.Required {
-		s.Suppress = false
-		l.d.o.Log.Error("a recipient that is to be told by contract cannot be reached: correct the address in the customer's lists",
-			"customer", c.Customer, "channel", l.ID, "delivery", c.Key, "error", oneLine(s.Detail))
+	if s.Outcome == ledger.Failed && e.Required {
+		l.untold(c, s)
 	}
+}
+
+// untold raises the alarm instead of suppressing the recipient.
+func (l *lane) untold(c ledger.Claim, s *ledger.Settlement) {
+	s.Suppress = false
+	l.d.o.Record.Untold(c.Customer, l.ID)
+	l.d.o.Log.Error("a recipient that is to be told by contract cannot be reached: tell them by another way, and correct the address in the customer's lists",
+		"customer", c.Customer, "channel", l.ID, "delivery", c.Key, "error", oneLine(s.Detail))
 }
 
 // requires reports whether the recipient is to be told by contract, by the lists as

@@ -26,7 +26,7 @@ import (
 const (
 	chunkVersion = 1
 	chunkFirst   = 256
-	chunkPlaces  = 512
+	chunkPlaces  = 1024
 )
 
 // chunks is how many there are.

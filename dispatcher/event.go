@@ -68,6 +68,9 @@ type Recorder interface {
 	// "template" (an operator's template failed and the built-in one was used) or
 	// "ledger" (it could not be written or read). Channel may be empty.
 	Trouble(part, channel string)
+	// Untold is a delivery to a recipient that is to be told by contract and that
+	// the other side has refused for good.
+	Untold(customer, channel string)
 }
 
 // The parts that a [Recorder] hears of trouble with.
@@ -83,6 +86,7 @@ func (noRecorder) Attempt(string, string, channels.Fault, time.Duration)        
 func (noRecorder) Settled(string, string, string, string, string, time.Duration) {}
 func (noRecorder) Up(string, bool)                                               {}
 func (noRecorder) Trouble(string, string)                                        {}
+func (noRecorder) Untold(string, string)                                         {}
 
 // deliveryEvent is an event about the delivery that was claimed.
 func deliveryEvent(kind EventKind, c ledger.Claim, at time.Time) Event {

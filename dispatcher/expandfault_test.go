@@ -151,15 +151,20 @@ func TestRostersAreReady(t *testing.T) {
 // Somebody who is to be told by contract is known as such to the channel, and stays on
 // the lists when a remote side does not know the address.
 func TestRequiredRecipients(t *testing.T) {
-	p := crowded(2)
-	p.Lists[1].To[1].Required = true
+	p := crowded(3)
+	p.Lists[1].To[1].Required, p.Lists[1].To[2].Required = true, true
 	var mu sync.Mutex
 	required := map[string]bool{}
 	r, far := newCrowd(t, p)
+	seen := troubles{}
+	r.open(func(o *dispatcher.Options) { o.Parties, o.Record = []incident.Party{p}, seen })
 	far["mail"].answer = func(_ context.Context, e channels.Envelope, _ int) (channels.Receipt, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		required[e.To.Address] = e.Required
+		if e.To.Address == "user2@abc.example" {
+			return channels.Receipt{}, channels.Errorf(channels.Rejected, "552 mailbox full")
+		}
 		return channels.Receipt{}, channels.Errorf(channels.NoRecipient, "550 no such user")
 	}
 	got := r.publish(dispatcher.Submission{Source: []byte(text)})
@@ -174,6 +179,9 @@ func TestRequiredRecipients(t *testing.T) {
 	}
 	if !strings.Contains(r.log(), "to be told by contract") {
 		t.Error("nobody is told")
+	}
+	if got := seen["required "+p.ID+" mail"]; got != 2 {
+		t.Errorf("counted %v, want the two who have to be told", seen)
 	}
 }
 

@@ -17,7 +17,9 @@ type troubles map[string]int
 func (t troubles) Attempt(string, string, channels.Fault, time.Duration)         {}
 func (t troubles) Settled(string, string, string, string, string, time.Duration) {}
 func (t troubles) Up(string, bool)                                               {}
-func (t troubles) Trouble(part, channel string)                                  { t[part+" "+channel]++ }
+
+func (t troubles) Trouble(part, channel string)    { t[part+" "+channel]++ }
+func (t troubles) Untold(customer, channel string) { t["required "+customer+" "+channel]++ }
 
 // A template that fails only when an update is sent does not hold it back: the
 // built-in one is used, and that is counted and shown.

@@ -206,6 +206,7 @@ func (f *faultRecorder) Attempt(_, _ string, fault channels.Fault, _ time.Durati
 func (*faultRecorder) Settled(string, string, string, string, string, time.Duration) {}
 func (*faultRecorder) Up(string, bool)                                               {}
 func (*faultRecorder) Trouble(string, string)                                        {}
+func (*faultRecorder) Untold(string, string)                                         {}
 
 func webhookTo(t *testing.T, p *peer) (channels.Channel, channels.Message) {
 	t.Helper()

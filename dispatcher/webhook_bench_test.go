@@ -121,8 +121,8 @@ func newHooks(b *testing.B, takes time.Duration) *hooks {
 	return h
 }
 
-// dispatcher is one with a ledger of its own that tells so many rooms, and with each of
-// the other lanes as many more.
+// dispatcher is one with a ledger of its own that tells so many rooms, and some by each
+// of the other lanes.
 func (h *hooks) dispatcher(b *testing.B, workers, rooms int, others ...dispatcher.Lane) *dispatcher.Dispatcher {
 	b.Helper()
 	chat, err := mattermost.New(func(v any) error {
@@ -139,8 +139,12 @@ func (h *hooks) dispatcher(b *testing.B, workers, rooms int, others ...dispatche
 	b.Cleanup(func() { _ = l.Close() })
 	lanes := append([]dispatcher.Lane{{ID: "chat", Kind: "mattermost", Channel: chat, Workers: workers}}, others...)
 	list := incident.List{ID: "team", Audience: incident.Internal}
-	for _, lane := range lanes {
-		for i := range rooms {
+	for n, lane := range lanes {
+		of := rooms
+		if n > 0 {
+			of = 64 // enough to keep every worker busy for good
+		}
+		for i := range of {
 			list.To = append(list.To, incident.Recipient{Channel: lane.ID, Address: fmt.Sprintf("room-%d", i)})
 		}
 	}

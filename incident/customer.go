@@ -65,6 +65,22 @@ type Recipient struct {
 	Required bool
 }
 
+// SplitName takes "Alice <alice@abc.example>" apart. What does not end in <…>
+// after a name is an address as a whole, without the space around it.
+func SplitName(s string) (name, address string) {
+	s = strings.TrimSpace(s)
+	before, rest, ok := strings.Cut(s, "<")
+	inner, closed := strings.CutSuffix(rest, ">")
+	before = strings.TrimSpace(before)
+	if !ok || !closed || before == "" || inner == "" || strings.ContainsAny(inner, "<> ") {
+		return "", s
+	}
+	if quoted, isQuoted := strings.CutPrefix(before, `"`); isQuoted {
+		before = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(strings.TrimSuffix(quoted, `"`))
+	}
+	return before, inner
+}
+
 func joinWords[T any](of []T) string {
 	words := make([]string, len(of))
 	for i, v := range of {

@@ -60,7 +60,7 @@ func TestErrors(t *testing.T) {
 		"bad cursor JSON":      {"GET", "/api/v1/deliveries?cursor=e30", "", []option{as(r.author)}, 422, "cursor"},
 		"bad outcome":          {"GET", "/api/v1/deliveries?outcome=lost", "", []option{as(r.author)}, 422, "not an outcome"},
 		"bad fault":            {"GET", "/api/v1/deliveries?fault=lost", "", []option{as(r.author)}, 422, "not a fault"},
-		"bad since":            {"GET", "/api/v1/deliveries?since=yesterday", "", []option{as(r.author)}, 422, "query.since"},
+		"bad since":            {"GET", "/api/v1/deliveries?since=yesterday", "", []option{as(r.author)}, 422, "Write it like 2026-11-22T14:00:00Z"},
 		"no incident":          {"GET", "/api/v1/incidents/nothing", "", []option{as(r.author)}, 404, "nothing at this address"},
 		"no update":            {"GET", "/api/v1/updates/nothing", "", []option{as(r.author)}, 404, "nothing at this address"},
 		"no delivery":          {"GET", "/api/v1/updates/" + key + "/deliveries/x", "", []option{as(r.author)}, 404, "nothing at this address"},

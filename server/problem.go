@@ -187,13 +187,22 @@ func fromHuma(_ huma.Context, _ string, v any) (any, error) {
 	}
 	for _, d := range e.Errors {
 		if d != nil {
-			p.Problems = append(p.Problems, Flaw{Where: d.Location, What: sentence(d.Message)})
+			p.Problems = append(p.Problems, flaw(d))
 		}
 	}
 	if len(p.Problems) > 0 {
 		p.Type, p.Title, p.Detail = typeInput, "The request cannot be understood", "Mend what is listed and send it again."
 	}
 	return p, nil
+}
+
+// flaw is one of these mistakes. What the framework says of times speaks to those who
+// know Go.
+func flaw(d *huma.ErrorDetail) Flaw {
+	if strings.Contains(d.Message, "2006-01-02") {
+		return Flaw{Where: d.Location, What: "This is not a time.", Remedy: "Write it like 2026-11-22T14:00:00Z."}
+	}
+	return Flaw{Where: d.Location, What: sentence(d.Message)}
 }
 
 func sentence(s string) string {

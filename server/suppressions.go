@@ -39,7 +39,7 @@ type SuppressionsOutput struct {
 type SuppressInput struct {
 	Body struct {
 		Channel string `json:"channel" doc:"Its id." minLength:"1" maxLength:"100"`
-		Address string `json:"address" doc:"As in the lists, in any case." minLength:"1" maxLength:"1000"`
+		Address string `json:"address" doc:"As in the lists, in any case, with or without a name before it." minLength:"1" maxLength:"1000"`
 		Reason  string `json:"reason" doc:"Why, for everybody who may know of the address." minLength:"1" maxLength:"500"`
 	}
 }
@@ -50,7 +50,7 @@ type SuppressOutput struct{ Body SuppressionView }
 // LiftInput names a suppression.
 type LiftInput struct {
 	Channel string `query:"channel" required:"true" doc:"The channel's id." minLength:"1" maxLength:"100"`
-	Address string `query:"address" required:"true" doc:"In any case." minLength:"1" maxLength:"1000"`
+	Address string `query:"address" required:"true" doc:"In any case, with or without a name before it." minLength:"1" maxLength:"1000"`
 }
 
 func (s *Server) suppressionRoutes(api huma.API) {
@@ -80,7 +80,7 @@ func (s *Server) suppressions(ctx context.Context, who principal, in *Suppressio
 
 func (s *Server) suppress(ctx context.Context, who principal, in *SuppressInput) (*SuppressOutput, error) {
 	parties := s.o.Setup().Parties
-	if err := who.decides(parties, in.Body.Channel, in.Body.Address); err != nil {
+	if err := who.decides(parties, in.Body.Channel, withoutName(in.Body.Address)); err != nil {
 		return nil, err
 	}
 	v, err := Suppress(ctx, s.o.Ledger, parties, ledger.Suppression{
@@ -99,7 +99,7 @@ func (s *Server) suppress(ctx context.Context, who principal, in *SuppressInput)
 }
 
 func (s *Server) unsuppress(ctx context.Context, who principal, in *LiftInput) (*struct{}, error) {
-	if err := who.decides(s.o.Setup().Parties, in.Channel, in.Address); err != nil {
+	if err := who.decides(s.o.Setup().Parties, in.Channel, withoutName(in.Address)); err != nil {
 		return nil, err
 	}
 	there, err := Lift(ctx, s.o.Ledger, in.Channel, in.Address)
@@ -155,6 +155,12 @@ func suppressedAt(channel, address string) string {
 	return channel + "\x00" + strings.ToLower(strings.TrimSpace(address))
 }
 
+// withoutName is an address without the name that a list may have before it.
+func withoutName(s string) string {
+	_, address := incident.SplitName(s)
+	return address
+}
+
 // Suppressions are all addresses that are not written to any more, of one channel or,
 // with an empty one, of all. Parties are all customers.
 func Suppressions(ctx context.Context, l ledger.Suppressor, parties []incident.Party, channel string) ([]SuppressionView, error) {
@@ -184,7 +190,7 @@ func listSuppressions(ctx context.Context, l ledger.Suppressor, parties []incide
 // mistake in it is an incident.Problems: a channel that no list uses, and an address
 // that is to be told by contract, are mistakes. An address on no list is none.
 func Suppress(ctx context.Context, l ledger.Suppressor, parties []incident.Party, x ledger.Suppression) (SuppressionView, error) {
-	x.Channel, x.Address, x.Reason = strings.TrimSpace(x.Channel), strings.TrimSpace(x.Address), strings.TrimSpace(x.Reason)
+	x.Channel, x.Address, x.Reason = strings.TrimSpace(x.Channel), withoutName(x.Address), strings.TrimSpace(x.Reason)
 	if bad := checkSuppression(parties, x); len(bad) > 0 {
 		return SuppressionView{}, bad
 	}
@@ -234,7 +240,7 @@ func usedChannels(parties []incident.Party) map[string]bool {
 // Lift has an address written to again, however it is capitalised, and reports whether
 // it was suppressed.
 func Lift(ctx context.Context, l ledger.Suppressor, channel, address string) (bool, error) {
-	same, err := spellings(ctx, l, channel, address)
+	same, err := spellings(ctx, l, channel, withoutName(address))
 	if err != nil {
 		return false, err
 	}
@@ -258,7 +264,7 @@ func spellings(ctx context.Context, l ledger.Suppressor, channel, address string
 	}
 	var same []string
 	for _, x := range rows {
-		if strings.EqualFold(x.Address, strings.TrimSpace(address)) {
+		if strings.EqualFold(x.Address, address) {
 			same = append(same, x.Address)
 		}
 	}

@@ -140,6 +140,20 @@ func TestRequiredIsToldAllTheSame(t *testing.T) {
 	}
 }
 
+// An address may be written as the lists have it, with the name before it.
+func TestSuppressWithAName(t *testing.T) {
+	r := newRig(t)
+	named := suppression("Ann Other <ANN@abc.example>", "has left")
+	r.call("POST", suppressionsPath, named, as(r.author)).is(http.StatusCreated).has(`"address":"ANN@abc.example"`)
+	r.call("GET", "/api/v1/who/abc", "", as(r.viewer)).is(http.StatusOK).has("has left")
+	r.call("DELETE", suppressionsPath+"?channel=mail&address=Ann+%3Cann@abc.example%3E", "", as(r.author)).is(http.StatusNoContent)
+	r.mustTell("bob@abc.example")
+	r.call("POST", suppressionsPath, suppression("Bob <bob@abc.example>", "he asked"), as(r.root)).is(http.StatusUnprocessableEntity).has("by contract")
+	if got := r.suppressedNow(); got != "" {
+		t.Errorf("still suppressed: %s", got)
+	}
+}
+
 // What the command line does without a server is the same.
 func TestSuppressWithoutAServer(t *testing.T) {
 	r := newRig(t)

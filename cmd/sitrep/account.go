@@ -171,6 +171,9 @@ func reason(d ledger.Delivery) string {
 	}
 	if why == "" && d.Outcome == ledger.Pending {
 		why = "not tried yet"
+		if d.Leased {
+			why = "an attempt is under way"
+		}
 	}
 	if d.Detail != "" && d.Outcome == ledger.Suppressed || d.Delayed() {
 		return oneLine(d.Detail) // it says just that, and since when
@@ -185,9 +188,9 @@ func faultWords(f channels.Fault) string {
 	return map[channels.Fault]string{
 		channels.Unavailable:  "the other side could not take it",
 		channels.RateLimited:  "the other side asked to slow down",
-		channels.Unauthorized: "the other side refused our credentials",
+		channels.Unauthorized: "access was refused or is not safe",
 		channels.NoRecipient:  "no such recipient",
 		channels.Rejected:     "refused for good",
-		channels.Ambiguous:    "the connection broke before the answer came",
+		channels.Ambiguous:    "it may have arrived: no clear answer came",
 	}[f]
 }

@@ -128,7 +128,7 @@ func TestDrill(t *testing.T) {
 		"ok        connection  reached 127.0.0.1", "ok        encryption  none, as configured", "ok        sender      <status@status.example> is accepted",
 		"REFUSED   Bob <gone-bob@abc.example> for abc: ", "no such user here", "later     grey@abc.example (required by contract) for abc: ", "greylisted, come back",
 		"ok        ann@abc.example\n", "ok        hank@globex.example\n", "not tried  2 recipients: it is sitrep's own",
-		"Something does not work: 5 of 5 steps went well; 2 ok, 1 refused, 1 to be tried again later; 2 not tried. Nothing was sent.",
+		"Something does not work: 5 of 5 steps went well; 2 recipients ok, 1 refused, 1 to be tried again later; 2 not tried. Nothing was sent.",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)

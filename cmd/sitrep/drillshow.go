@@ -81,7 +81,7 @@ func (s drillSum) words(in style) string {
 		parts = append(parts, fmt.Sprintf("%d of %s went well", s.Steps-s.FailedSteps, count(s.Steps, "step")))
 	}
 	if s.OK+s.Refused+s.Temporary > 0 {
-		parts = append(parts, fmt.Sprintf("%d ok, %d refused, %d to be tried again later", s.OK, s.Refused, s.Temporary))
+		parts = append(parts, fmt.Sprintf("%s ok, %d refused, %d to be tried again later", count(s.OK, "recipient"), s.Refused, s.Temporary))
 	}
 	if s.NotTried > 0 {
 		parts = append(parts, fmt.Sprintf("%d not tried", s.NotTried))

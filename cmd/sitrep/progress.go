@@ -72,6 +72,17 @@ func (p *progress) note(channel, text string) {
 	p.change(channel, func(b *bar) { b.note = text })
 }
 
+// say prints a line about the whole at once, above what is drawn from then on.
+func (p *progress) say(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quiet {
+		return
+	}
+	fmt.Fprintln(p.w, p.style.yellow(line))
+	p.drawn = 0
+}
+
 func (p *progress) change(channel string, f func(*bar)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

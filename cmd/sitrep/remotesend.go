@@ -115,7 +115,7 @@ func (a *app) farDeliver(ctx context.Context, r *remote, u ledger.Update, after 
 	defer stop()
 	acc, err := readAccount(read, r.ledger, u, false)
 	if err != nil {
-		return err
+		return fmt.Errorf("the update is accepted and on record, and nobody has to send it again; how far it is cannot be read now, 'sitrep report %s' shows it later: %w", shortKey(u.Key), err)
 	}
 	return a.farConclude(acc, show.rests(), watchErr)
 }

@@ -25,7 +25,7 @@ const lookEvery = 3 * time.Second
 // nothing of it is pending, or ctx is done: then it returns why. expected is what the
 // events after one are going to tell the outcome of.
 func (r *remote) watch(ctx context.Context, show *watcher, update, after string, expected []ledger.Tally) error {
-	if over, err := r.over(ctx, update); over || err != nil {
+	if over, err := r.over(ctx, update); over || err != nil && !errors.Is(err, client.ErrUnreachable) {
 		return err
 	}
 	w := &farWatch{r: r, show: show, update: update, left: map[string]int{}, settled: map[string]bool{}}
@@ -38,11 +38,13 @@ func (r *remote) watch(ctx context.Context, show *watcher, update, after string,
 	go w.look(streaming, done)
 	for e, err := range r.Events(streaming, after, update) {
 		if _, cut := errors.AsType[*client.Cut](err); cut {
+			w.away()
 			continue // it goes on by itself
 		}
 		if err != nil {
 			return err
 		}
+		w.back()
 		if w.tell(e); w.dry() {
 			w.ask(streaming, done)
 		}
@@ -78,6 +80,23 @@ type farWatch struct {
 	left    map[string]int
 	settled map[string]bool // deliveries that were counted: one that bounces comes again
 	over    atomic.Bool
+	cuts    int // since the last event
+}
+
+// away says that the server is gone, once. One cut is nothing: a restart is over before
+// anybody could read of it.
+func (w *farWatch) away() {
+	if w.cuts++; w.cuts == 2 {
+		w.show.progress.say("The server cannot be reached. What it accepted is on record, and it goes on when it runs again. Trying again.")
+	}
+}
+
+// back says that it is there again, if it was away.
+func (w *farWatch) back() {
+	if w.cuts > 1 {
+		w.show.progress.say("The server can be reached again.")
+	}
+	w.cuts = 0
 }
 
 // trim forgets what is not heard of any more.

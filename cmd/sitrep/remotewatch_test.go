@@ -2,8 +2,11 @@ package main
 
 import (
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,4 +103,52 @@ func timeless(s string) string {
 		}
 	}
 	return strings.Join(kept, "")
+}
+
+// Whoever watches a server go away hears of it, and of its return; and that what was
+// accepted need not be sent again.
+func TestFarWatchOfServerThatGoesAway(t *testing.T) {
+	var ok atomic.Bool
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !ok.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer hook.Close()
+	dir := serveDir(t)
+	writeFiles(t, dir, map[string]string{"sitrep.yaml": strings.NewReplacer("kind: page}", "kind: notify/http, retry: {base: 10ms, max: 50ms}, webhooks: [{id: abc, url: \""+hook.URL+"\"}]}",
+		"[{page: [globex]}]", "[{page: [abc]}]").Replace(serveConfig)})
+	s := startServe(t, dir, nil)
+	env := []string{"HOME=" + dir, "SITREP_SERVER=unix:" + filepath.Join(dir, "s.sock")}
+	var out, errOut syncBuffer
+	code := make(chan int, 1)
+	go func() {
+		code <- run(t.Context(), []string{"send", filepath.Join(dir, "update.md")}, env, strings.NewReader(""), &out, &errOut)
+	}()
+	s.until("an attempt failed", func() bool { return strings.Contains(s.log.String(), "an attempt failed") })
+	s.stop()
+	s.until("the loss is said", func() bool { return strings.Contains(errOut.String(), "The server cannot be reached.") })
+	s = startServe(t, dir, nil)
+	s.until("the return is said", func() bool { return strings.Contains(errOut.String(), "The server can be reached again.") })
+	ok.Store(true)
+	if got := <-code; got != exitOK {
+		t.Errorf("it ended with %d: %s %s", got, &out, &errOut)
+	}
+	if n := strings.Count(errOut.String(), "cannot be reached"); n != 1 {
+		t.Errorf("it is said %d times: %s", n, &errOut)
+	}
+
+	ok.Store(false)
+	failures := func() int { return strings.Count(s.log.String(), "an attempt failed") }
+	before := failures()
+	writeFiles(t, dir, map[string]string{"update.md": strings.Replace(serveUpdate, "Sign-in fails", "Sign-in still fails", 1)})
+	var errOut2 syncBuffer
+	go func() {
+		code <- run(t.Context(), []string{"send", filepath.Join(dir, "update.md"), "--timeout", "2s"}, env, strings.NewReader(""), io.Discard, &errOut2)
+	}()
+	s.until("an attempt failed again", func() bool { return failures() > before })
+	s.stop()
+	if got := <-code; got == exitOK || !strings.Contains(errOut2.String(), "nobody has to send it again") {
+		t.Errorf("it ended with %d: %s", got, &errOut2)
+	}
 }

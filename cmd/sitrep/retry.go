@@ -15,8 +15,8 @@ import (
 
 const retryLong = `Tries again what failed, bounced, expired or is unknown of an update, and nothing
 else: nobody who got it gets it twice. Only the latest update of an incident can be
-tried again, for old news must not follow new. Addresses that were suppressed are
-written to again, because you ask for it.`
+tried again, for old news must not follow new. Addresses that were suppressed
+because of it are written to again, for you ask for it; whoever unsubscribed is not.`
 
 func (a *app) retryCommand() *cobra.Command {
 	var f sendFlags

@@ -76,7 +76,7 @@ func (a *app) serve(ctx context.Context, listen []string) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	d.read = began
+	d.read, d.flagged = began, len(listen) > 0
 	return errors.Join(d.run(ctx), d.close())
 }
 
@@ -115,6 +115,7 @@ type daemon struct {
 	log     *slog.Logger
 	started *config.Config // of the start: what is not taken up later
 	read    time.Time      // when that was read
+	flagged bool           // --listen won over serve.listen
 	ledger  ledger.Ledger
 	metrics *metrics.Metrics
 	traces  *tracing.Traces       // nil: none
@@ -190,6 +191,7 @@ func (d *daemon) run(ctx context.Context) error {
 		go func() { failed <- l.serve() }()
 	}
 	d.say("READY=1")
+	d.warn(d.started)
 	d.log.Info("serving", "version", version, "ledger", d.started.Ledger, "listen", d.started.Serve.Listen, "configuration", d.started.Path)
 
 	select {

@@ -266,6 +266,9 @@ func TestReloadOfServe(t *testing.T) {
 	s := startServe(t, dir, nil)
 	writeFiles(t, dir, map[string]string{"sitrep.yaml": strings.Replace(serveConfig, "channels:", "chanels:", 1)})
 	s.until("the mistake is logged", func() bool { return strings.Contains(s.log.String(), "`chanels` is not a setting here") })
+	if strings.Contains(s.log.String(), "nothing was sent") {
+		t.Errorf("what is running is said to have sent nothing:\n%s", s.log)
+	}
 	if _, body := s.get("/metrics"); !strings.Contains(body, "sitrep_config_last_reload_successful 0\n") {
 		t.Error("the metric does not say that the reload was refused")
 	}

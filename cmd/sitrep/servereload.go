@@ -89,7 +89,15 @@ func (d *daemon) reloadNow(ctx context.Context) {
 		}
 	}
 	d.log.Info("the configuration is reloaded", "channels", len(next.channels), "kept", kept, "customers", len(next.cfg.Customers))
+	d.warn(next.cfg)
 	d.needsRestart(next.cfg)
+}
+
+// warn logs what is allowed in the configuration and hardly meant.
+func (d *daemon) warn(cfg *config.Config) {
+	for _, w := range cfg.Warnings() {
+		d.log.Warn("the configuration has a weakness", "warning", w.String())
+	}
 }
 
 // next is the generation of the files as they are now.
@@ -125,7 +133,7 @@ func (d *daemon) next(before *generation) (*generation, <-chan struct{}, error) 
 func (d *daemon) refuse(err error) {
 	count := 1
 	if es, ok := errors.AsType[*config.Errors](err); ok {
-		count = len(es.Problems)
+		count, err = len(es.Problems), es // without the words for a command that ends here
 	}
 	d.metrics.Reloaded(false)
 	d.reload.set(d.a.now(), count)
@@ -141,7 +149,9 @@ func (s *reloadState) set(failed time.Time, count int) {
 // needsRestart warns of settings that are read at the start only.
 func (d *daemon) needsRestart(cfg *config.Config) {
 	was, is := d.started.Serve, cfg.Serve
-	was.Listen, is.Listen = nil, nil // --listen may have won
+	if d.flagged {
+		was.Listen, is.Listen = nil, nil
+	}
 	if !reflect.DeepEqual(was, is) || d.started.LedgerAddress != cfg.LedgerAddress ||
 		!reflect.DeepEqual(d.started.Traces, cfg.Traces) || !reflect.DeepEqual(d.started.Bounces, cfg.Bounces) {
 		d.log.Warn("`serve`, `ledger`, `bounces` or `traces` in the configuration has changed: that takes a restart")

@@ -25,7 +25,7 @@ socket needs none.)
 A token has a role and is for some customers:
 
   viewer   sees incidents, updates, deliveries and lists
-  author   and sends, previews, retries and cancels
+  author   and sends, previews and retries; and cancels, by the API
   admin    and makes and revokes tokens
 
 It is shown once, when it is made; the ledger keeps its hash. The commands work on

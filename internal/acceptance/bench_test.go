@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sitrep/internal/pgtest"
 )
 
 // BenchmarkServe has a running `sitrep serve` tell so many rooms by webhook and reports,
@@ -23,13 +25,21 @@ import (
 //
 // The yardstick of the cost per delivery is the smallest size in the same run.
 func BenchmarkServe(b *testing.B) {
-	for _, n := range []int{100, 1000, 10_000, 100_000} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) { benchServe(b, n) })
+	for _, n := range sizes {
+		b.Run(strconv.Itoa(n), func(b *testing.B) { benchServe(b, newScene(b, "", n)) })
 	}
 }
 
-func benchServe(b *testing.B, rooms int) {
-	s := newScene(b, rooms)
+// BenchmarkServePostgres is the same on PostgreSQL.
+func BenchmarkServePostgres(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(strconv.Itoa(n), func(b *testing.B) { benchServe(b, newScene(b, pgtest.Database(b), n)) })
+	}
+}
+
+var sizes = []int{100, 1000, 10_000, 100_000}
+
+func benchServe(b *testing.B, s *scene) {
 	time.Sleep(5 * time.Second) // it gives back what reading the configuration took
 	idle := s.memory(b, "VmRSS")
 	s.forgetPeak(b)
@@ -38,7 +48,7 @@ func benchServe(b *testing.B, rooms int) {
 	for n := 1; b.Loop(); n++ {
 		f, all := s.tell(b, n)
 		first = append(first, f.Seconds()*1000)
-		each = append(each, all.Seconds()*1e6/float64(rooms))
+		each = append(each, all.Seconds()*1e6/float64(s.rooms))
 	}
 	b.ReportMetric(median(first), "ms-to-first")
 	b.ReportMetric(median(each), "µs/delivery")
@@ -50,7 +60,7 @@ func benchServe(b *testing.B, rooms int) {
 // BenchmarkServeIdle reports what share of one processor a serve uses that has nothing
 // to do, over ten seconds.
 func BenchmarkServeIdle(b *testing.B) {
-	s := newScene(b, 100)
+	s := newScene(b, "", 100)
 	s.tell(b, 0)
 	time.Sleep(2 * time.Second) // what followed the start and the update is over
 	var of []float64
@@ -77,12 +87,17 @@ type scene struct {
 	first, last chan time.Time
 }
 
-func newScene(b *testing.B, rooms int) *scene {
+// newScene starts one on a PostgreSQL database, or on SQLite if dsn is empty.
+func newScene(b *testing.B, dsn string, rooms int) *scene {
 	b.Helper()
 	s := &scene{rooms: int64(rooms), first: make(chan time.Time, 1), last: make(chan time.Time, 1)}
 	chat := httptest.NewServer(s)
 	b.Cleanup(chat.Close)
-	h := newHome(b, fmt.Sprintf(`
+	ledger := ""
+	if dsn != "" {
+		ledger = "ledger_file: dsn"
+	}
+	h := newHome(b, ledger+fmt.Sprintf(`
 serve: {log_level: error}
 channels: [{id: chat, kind: mattermost, webhook: %q, workers: 8}]
 customers:
@@ -96,6 +111,7 @@ customers:
 		fmt.Fprintf(&csv, "room-%d\n", i)
 	}
 	h.write(b, "rooms.csv", csv.String())
+	h.write(b, "dsn", dsn)
 	s.served = h.daemon(b, nil)
 	socket := h.path("s.sock")
 	s.api = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

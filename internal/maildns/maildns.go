@@ -151,7 +151,7 @@ func (c *check) trouble(subject, name string, err error) {
 	}
 	c.add(Finding{
 		Subject: subject, Name: name, Level: Trouble, What: "The DNS did not answer: " + why + ".",
-		Remedy: "Try again; if it stays so, receivers cannot look it up either.",
+		Remedy: "Try again, or ask another name server. If none of them answers, receivers cannot look it up either.",
 	})
 }
 

@@ -14,10 +14,15 @@ func (m *Metrics) fillReturns(o Options) {
 		for _, kind := range o.ReturnKinds {
 			m.returns.WithLabelValues(channel, kind)
 		}
-		for _, customer := range o.Customers {
-			m.required.WithLabelValues(m.customer(customer), channel)
-		}
 	}
+}
+
+// Untold counts a delivery that was refused for good, to a recipient that is to be told
+// by contract.
+func (m *Metrics) Untold(customer, channel string) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	m.required.WithLabelValues(m.customer(customer), m.channel(channel)).Inc()
 }
 
 // CameBack counts a message that came back on a channel, by what it was.

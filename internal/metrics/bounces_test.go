@@ -44,10 +44,12 @@ func TestReturns(t *testing.T) {
 	m.Bounced("abc", "mail", true, false)
 	m.Bounced("abc", "mail", false, true)
 	m.Bounced("nobody", "fax", true, true)
+	m.Untold("xyz", "chat")
 	has(t, m, `sitrep_bounces_total{channel="mail",kind="failure"} 1`, `sitrep_bounces_total{channel="other",kind="other"} 1`,
 		`sitrep_deliveries_total{channel="mail",customer="abc",outcome="bounced"} 1`,
 		`sitrep_deliveries_total{channel="mail",customer="abc",outcome="delivered"} 1`,
 		`sitrep_deliveries_total{channel="other",customer="other",outcome="bounced"} 1`,
+		`sitrep_required_bounces_total{channel="chat",customer="xyz"} 1`, `sitrep_required_bounces_total{channel="chat",customer="abc"} 0`,
 		`sitrep_required_bounces_total{channel="mail",customer="abc"} 1`, `sitrep_required_bounces_total{channel="other",customer="other"} 1`)
 }
 

@@ -33,7 +33,7 @@ func (m *Metrics) define() {
 	m.returns = counters("bounces_total",
 		"Mail that came back, by what it was: failure, delay, auto_reply, other, unmatched or forged.", "channel", "kind")
 	m.required = counters("required_bounces_total",
-		"Messages returned of recipients that are to be told by contract.", "customer", "channel")
+		"Messages to recipients that are to be told by contract that were refused for good or returned.", "customer", "channel")
 	m.duration = histograms("delivery_attempt_duration_seconds",
 		"How long attempts took.", attemptBuckets(), "channel")
 	m.latency = histograms("delivery_latency_seconds",

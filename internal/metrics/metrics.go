@@ -169,6 +169,7 @@ func (m *Metrics) fill(o Options) {
 			m.up.WithLabelValues(channel).Set(1)
 		}
 		for _, customer := range o.Customers {
+			m.required.WithLabelValues(m.customer(customer), channel)
 			for _, outcome := range o.Outcomes {
 				m.deliveries.WithLabelValues(m.customer(customer), channel, outcome)
 			}
