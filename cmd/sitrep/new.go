@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -38,7 +39,7 @@ func (a *app) newCommand() *cobra.Command {
 }
 
 func (a *app) new(ctx context.Context, l ledger.Reader, p incident.Party, id, severity string) error {
-	at := a.now().In(p.Zone).Truncate(time.Minute)
+	at := a.now().In(cmp.Or(p.Zone, time.UTC)).Truncate(time.Minute) // through a server it may be unknown
 	c := incident.Composition{Party: p, At: at, Started: at, Status: incident.Investigating, Next: at.Add(time.Hour)}
 	if severity != "" {
 		given, err := incident.ParseSeverity(severity)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -217,27 +216,7 @@ func (a *app) farNew(ctx context.Context, r *remote, cmd *cobra.Command, args []
 	if err != nil {
 		return err
 	}
-	at := a.now().In(cmp.Or(p.Zone, time.UTC)).Truncate(time.Minute)
-	c := incident.Composition{Party: p, At: at, Started: at, Status: incident.Investigating, Next: at.Add(time.Hour)}
-	if severity := cmd.Flags().Lookup("severity").Value.String(); severity != "" {
-		if c.Severity, err = incident.ParseSeverity(severity); err != nil {
-			return &coded{exitUsage, fmt.Errorf("--severity: %w", err)}
-		}
-	}
-	earlier, err := a.follow(ctx, r.ledger, p, cmd.Flags().Lookup("incident").Value.String())
-	if err != nil {
-		return err
-	}
-	if earlier != nil {
-		continued(&c, *earlier)
-	}
-	text := incident.Compose(c)
-	if a.json {
-		a.printJSON(map[string]string{"template": text})
-		return nil
-	}
-	fmt.Fprint(a.out, text)
-	return nil
+	return a.new(ctx, r.ledger, p, cmd.Flags().Lookup("incident").Value.String(), cmd.Flags().Lookup("severity").Value.String())
 }
 
 // farReport is report through a server.
