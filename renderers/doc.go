@@ -32,11 +32,14 @@
 //
 // # Choices worth knowing
 //
-// The subject of an e-mail is the same for all updates of an incident, because mail
-// programs make threads by it; the status leads the preheader, which inboxes show
-// beside it, and the message. A channel of [channels.FormatText] or
-// [channels.FormatChat] has no threads, so there the status is in the subject; the
-// text of a chat message does not repeat its subject.
+// The subject of an e-mail begins with the status and the severity in square brackets.
+// What follows is the same for all updates of an incident, because mail programs make
+// threads by it and leave the brackets out: the customer's name, or what the public may
+// call it, and the incident's id where the audience may know it. A name or an id of more
+// than 100 characters is shortened there, and only there. A reminder by e-mail has the
+// same words after its brackets. A channel of [channels.FormatText] or
+// [channels.FormatChat] needs no brackets, so there the subject is one sentence; the text
+// of a chat message does not repeat it.
 //
 // A line break in a paragraph is kept if the line could have held the next word
 // within 60 columns, as in chat, and is a space if the line was full, as in text

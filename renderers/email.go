@@ -71,8 +71,8 @@ func (w *work) tooLong(what string, n, most int, unit string) error {
 	}}
 }
 
-// preheader is what an inbox shows beside the subject. The subject stays the same
-// for all updates of an incident, so this is where triage sees the news.
+// preheader is what an inbox shows beside the subject. It begins with the status, since
+// an operator's template for the subject may leave it out.
 func preheader(v View, docs []document) string {
 	lead := v.Status.Word + ", " + v.Elapsed + ". "
 	if v.Next != nil {

@@ -49,23 +49,6 @@ func TestEmailDocument(t *testing.T) {
 	}
 }
 
-func TestSubjectIsStable(t *testing.T) {
-	want := "Enterprise ABC SEV1 outage [enterprise-abc-20261122-1]"
-	for _, s := range incident.Statuses() {
-		if got := emailOf(t, s, incident.Customer, "").Subject; got != want {
-			t.Errorf("%s: %q, want %q", s, got, want)
-		}
-	}
-	if got := emailOf(t, incident.Identified, incident.Public, "").Subject; got != "SEV1 service outage" {
-		t.Errorf("to the public: %q", got)
-	}
-	u := sample(t, incident.Identified)
-	u.PublicName = "Acme"
-	if got := render(t, renderers.Request{Update: u, Format: channels.FormatEmail, Audience: incident.Public}).Subject; got != "Acme SEV1 outage" {
-		t.Errorf("with a public name: %q", got)
-	}
-}
-
 // TestEmailTooLong wants the author to hear which section is too long.
 func TestEmailTooLong(t *testing.T) {
 	u := sample(t, incident.Identified)

@@ -58,7 +58,7 @@ func (v reminderView) message(r Reminder) (channels.Message, error) {
 		m.Subject, m.Text = finishChat(m.Subject), finishChat(v.chat())
 		return m, nil
 	case channels.FormatEmail:
-		m.Text = finishText(v.text(), true)
+		m.Subject, m.Text = v.MailSubject, finishText(v.text(), true)
 		var err error
 		m.HTML, err = v.html()
 		return m, err
@@ -72,19 +72,20 @@ func (v reminderView) message(r Reminder) (channels.Message, error) {
 // reminderView is what a reminder says. Its strings are one line each and not yet
 // escaped for any format.
 type reminderView struct {
-	Lang     string
-	Subject  string // "Update due in 10 minutes: Enterprise ABC SEV1 outage"
-	Lead     string // "Update due in 10 minutes"
-	Headline string // "Next update for Enterprise ABC was promised for 8:00 am EST (13:00 UTC)."
-	When     string // "That is in 10 minutes."
-	Todo     string
-	Command  string
-	Why      string // why an escalation reaches its readers; else empty
-	Notice   string
-	Late     bool // the promise is due or over
-	Escalate bool
-	Color    string // as in Look
-	Facts    []reminderFact
+	Lang        string
+	Subject     string // "Update due in 10 minutes: Enterprise ABC SEV1 outage"
+	MailSubject string // "[SEV1 update due in 10 minutes] Enterprise ABC outage (INC-1)"
+	Lead        string // "Update due in 10 minutes"
+	Headline    string // "Next update for Enterprise ABC was promised for 8:00 am EST (13:00 UTC)."
+	When        string // "That is in 10 minutes."
+	Todo        string
+	Command     string
+	Why         string // why an escalation reaches its readers; else empty
+	Notice      string
+	Late        bool // the promise is due or over
+	Escalate    bool
+	Color       string // as in Look
+	Facts       []reminderFact
 }
 
 type reminderFact struct{ Name, Value string }
@@ -106,11 +107,25 @@ func newReminderView(r Reminder) reminderView {
 		v.Color = statusLook(incident.Investigating).Color
 	}
 	v.Subject = v.Lead + ": " + title(u, incident.Internal)
+	v.MailSubject = v.mailSubject(u, r.Escalated)
 	if r.Escalated {
 		v.Subject = "Escalated: " + v.Subject
 		v.Why = "You are told because nobody has sent it so far."
 	}
 	return v
+}
+
+// mailSubject is the subject of an e-mail: as that of an update, and with the same topic,
+// so that programs that go by the subject show it with the incident.
+func (v reminderView) mailSubject(u incident.Update, escalated bool) string {
+	s := v.Lead
+	if sev := u.Severity.String(); sev != "" {
+		s = sev + " " + strings.ToLower(s[:1]) + s[1:]
+	}
+	if escalated {
+		s = "Escalated: " + s
+	}
+	return "[" + unbracket(s) + "] " + topic(u, incident.Internal)
 }
 
 // wording says how far ahead the promise is.

@@ -19,6 +19,8 @@ type View struct {
 	Lang     string // BCP 47, for the lang attribute
 
 	Title    string // "Enterprise ABC SEV1 outage"; names nobody the audience may not know
+	Tag      string // "Identified SEV1": what has changed, for a subject to begin with in square brackets
+	Topic    string // "Enterprise ABC outage (INC-1)": the same in all updates of the incident; no square brackets
 	Customer string // empty to a public that may be told no name
 	Incident string // incident id; empty to the public
 	Severity string // "SEV1", or empty
@@ -77,7 +79,7 @@ func newView(r Request) View {
 	u, c, esc := r.Update, newClock(r), escaper(r.Format)
 	v := View{
 		Format: r.Format, Audience: r.Audience, Lang: lang(r.Locale),
-		Title: esc(title(u, r.Audience)), Customer: esc(customerName(u, r.Audience)),
+		Title: esc(title(u, r.Audience)), Tag: esc(tag(u)), Topic: esc(topic(u, r.Audience)), Customer: esc(customerName(u, r.Audience)),
 		Incident: esc(incidentID(u, r.Audience)), Severity: u.Severity.String(), Seq: u.Seq,
 		Status: statusLook(u.Status), Elapsed: incident.Hours(u.Elapsed()),
 		At: c.full(u.At), Started: c.near(u.Started, u.At),
@@ -123,7 +125,7 @@ func incidentID(u incident.Update, a incident.Audience) string {
 	return oneLine(u.Incident)
 }
 
-// title is the incident in a few words, the same in all its updates.
+// title is the incident in a few words. It changes with the severity.
 func title(u incident.Update, a incident.Audience) string {
 	name, sev := customerName(u, a), u.Severity.String()
 	switch {

@@ -32,7 +32,7 @@ type signer struct {
 // section 8.15): those that decide what a reader sees and whom an answer or an
 // unsubscription reaches.
 var (
-	signedOnce  = []string{"In-Reply-To", "References", "Auto-Submitted", "MIME-Version", "Content-Transfer-Encoding"}
+	signedOnce  = []string{"In-Reply-To", "References", "Thread-Topic", "Thread-Index", "Auto-Submitted", "MIME-Version", "Content-Transfer-Encoding"}
 	signedTwice = []string{
 		"From", "To", "Cc", "Subject", "Date", "Message-ID", "Reply-To", "Content-Type",
 		"List-Id", "List-Unsubscribe", "List-Unsubscribe-Post",

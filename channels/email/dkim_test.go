@@ -110,6 +110,9 @@ func TestDKIM(t *testing.T) {
 				t.Errorf("%s: with %q added the signature still holds", name, change)
 			}
 		}
+		if verify(strings.Replace(raw, "Thread-Index: A", "Thread-Index: B", 1)) == nil {
+			t.Errorf("%s: with another conversation the signature still holds", name)
+		}
 		if verify(strings.Replace(raw, "Date: Sun", "Date: Mon", 1)) == nil {
 			t.Errorf("%s: with another date the signature still holds", name)
 		}

@@ -6,10 +6,10 @@
 // One message per recipient, multipart/alternative: the text (format=flowed, RFC
 // 3676) first, then the HTML, each complete. All of it that is the same for every
 // recipient is built once per rendering and kept; what differs (Date, Message-ID,
-// To, In-Reply-To, References) is put in front. Nothing depends on when or how often
-// it is tried: the Message-ID is <key@domain> of the delivery's key, and the Date is
-// the time the update was accepted ([channels.Envelope].Accepted), which is what RFC
-// 5322 section 3.6.1 asks for, the time the message was ready to be sent. So a
+// To, Thread-Index, In-Reply-To, References) is put in front. Nothing depends on when
+// or how often it is tried: the Message-ID is <key@domain> of the delivery's key, and
+// the Date is the time the update was accepted ([channels.Envelope].Accepted), which is
+// what RFC 5322 section 3.6.1 asks for, the time the message was ready to be sent. So a
 // second copy of an ambiguous delivery can be recognised as such by mail programs,
 // and every attempt is byte for byte the same. (Where the envelope carries no time,
 // the Date is the time of the attempt.)
@@ -19,7 +19,14 @@
 //
 // The thread of an incident is the list of its Message-IDs. They become References,
 // and the last of them In-Reply-To (RFC 5322 section 3.6.4); the first and the
-// latest ten are kept. Auto-Submitted (RFC 3834) and X-Auto-Response-Suppress
+// latest ten are kept. For Exchange, which goes by headers of its own, Thread-Index is
+// the same in all of a thread, and Thread-Topic is the subject without the square
+// brackets it begins with, in which sitrep's own templates put what changes. A reader
+// copies both into the properties it finds conversations by, the topic if the subject
+// ends in it ([MS-OXCMAIL] section 2.2.3.2.7, [MS-OXOMSG] sections 2.2.1.2 and 2.2.1.3).
+// Tests hold them to these documents; with an Exchange they were not tried.
+//
+// Auto-Submitted (RFC 3834) and X-Auto-Response-Suppress
 // (MS-OXCMAIL 2.1.3.2.20) keep automatic answers away.
 //
 // No field can break out of its header: everything is cleaned of control characters

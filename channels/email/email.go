@@ -136,12 +136,13 @@ func (c *Channel) compose(e channels.Envelope) (letter, error) {
 	}
 	m := c.envelope(addr, e.Key)
 	m.id = "<" + e.Key + "@" + c.settings.MessageIDDomain + ">"
-	m.thread = parseThread(e.Thread, m.id)
 	m.tail = c.builder.tail(e.Message, e.List)
-	h := head{date: e.Accepted, id: m.id, to: party{clean(e.To.Name), addr}, thread: m.thread, leave: c.leave(e)}
+	h := head{date: e.Accepted, id: m.id, to: party{clean(e.To.Name), addr}, leave: c.leave(e)}
 	if h.date.IsZero() {
 		h.date = c.now()
 	}
+	m.thread = parseThread(e.Thread, m.id, h.date)
+	h.thread = m.thread
 	if m.head, err = sign(c.settings.signers, h.append(make([]byte, 0, headRoom)), m.tail.signable, h.date.Unix()); err != nil {
 		return letter{}, &channels.Error{Fault: channels.Unauthorized, Err: err}
 	}

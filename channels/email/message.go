@@ -81,6 +81,7 @@ func (b *builder) build(m channels.Message, list string) []byte {
 	}
 	if s := clean(m.Subject); s != "" {
 		dst = appendText(dst, "Subject", s)
+		dst = appendText(dst, "Thread-Topic", topicOf(s))
 	}
 	if id := listID(list, b.domain); id != "" {
 		dst = append(dst, "List-Id: <"+id+">\r\n"...)
@@ -191,12 +192,14 @@ func (h head) append(dst []byte) []byte {
 		dst = append(append(append(dst, "List-Unsubscribe:\r\n <"...), h.leave...), ">\r\n"...)
 		dst = append(dst, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"...)
 	}
-	if len(h.thread) == 0 {
+	dst = append(h.thread.appendIndex(append(dst, "Thread-Index: "...)), "\r\n"...)
+	ids := h.thread.ids
+	if len(ids) == 0 {
 		return dst
 	}
-	dst = append(append(dst, "In-Reply-To: "...), h.thread[len(h.thread)-1]...)
+	dst = append(append(dst, "In-Reply-To: "...), ids[len(ids)-1]...)
 	dst = append(dst, "\r\nReferences:"...)
-	for i, id := range h.thread {
+	for i, id := range ids {
 		if i > 0 {
 			dst = append(dst, "\r\n"...)
 		}

@@ -2,6 +2,7 @@ package email_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -95,6 +96,7 @@ func reads(t testing.TB, raw string, e channels.Envelope) {
 	}
 	want := []string{
 		"Date", "Message-Id", "To", "In-Reply-To", "References", "From", "Reply-To", "Subject", "Auto-Submitted",
+		"Thread-Topic", "Thread-Index",
 		"X-Auto-Response-Suppress", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",
 		"List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Dkim-Signature",
 	}
@@ -106,6 +108,13 @@ func reads(t testing.TB, raw string, e channels.Envelope) {
 	subject, err := new(mime.WordDecoder).DecodeHeader(std.Header.Get("Subject"))
 	if err != nil || squeeze(subject) != squeeze(oneLine(e.Message.Subject)) {
 		t.Errorf("subject %q (%v), want %q", subject, err, oneLine(e.Message.Subject))
+	}
+	topic, err := new(mime.WordDecoder).DecodeHeader(std.Header.Get("Thread-Topic"))
+	if err != nil || !strings.HasSuffix(squeeze(subject), squeeze(topic)) || (topic == "") != (subject == "") {
+		t.Errorf("the topic %q (%v) is not the end of the subject %q", topic, err, subject)
+	}
+	if block, err := base64.StdEncoding.DecodeString(std.Header.Get("Thread-Index")); err != nil || len(block) != 22 || block[0] != 1 {
+		t.Errorf("Thread-Index %q (%v)", std.Header.Get("Thread-Index"), err)
 	}
 	to, err := std.Header.AddressList("To")
 	if err != nil || len(to) != 1 || squeeze(to[0].Name) != squeeze(oneLine(e.To.Name)) {
@@ -207,16 +216,22 @@ func TestRecipientsDiffer(t *testing.T) {
 // TestThread follows an incident through thirty updates.
 func TestThread(t *testing.T) {
 	var thread channels.Thread
+	var index string
 	for n := range 30 {
 		e := envelope(fmt.Sprintf("u%d", n))
-		e.Thread = thread
+		e.Thread, e.Accepted = thread, day.Add(time.Duration(n)*time.Hour)
 		raw, receipt := deliver(t, email.Config{}, e)
 		m, err := mail.ReadMessage(strings.NewReader(raw))
 		if err != nil {
 			t.Fatal(err)
 		}
 		refs := strings.Fields(m.Header.Get("References"))
+		if n == 0 {
+			index = m.Header.Get("Thread-Index")
+		}
 		switch {
+		case m.Header.Get("Thread-Index") != index:
+			t.Errorf("update %d is of another conversation: %s, want %s", n, m.Header.Get("Thread-Index"), index)
 		case n == 0 && (len(refs) != 0 || m.Header.Get("In-Reply-To") != ""):
 			t.Errorf("the first update refers to %q", refs)
 		case n > 0 && (refs[0] != "<u0@example.com>" || refs[len(refs)-1] != fmt.Sprintf("<u%d@example.com>", n-1)):

@@ -93,7 +93,7 @@ var day = time.Date(2026, 11, 22, 19, 20, 0, 0, time.UTC)
 
 var message = channels.Message{
 	Format:  channels.FormatEmail,
-	Subject: "Enterprise ABC: SEV1 outage",
+	Subject: "[Identified SEV1] Enterprise ABC outage (abc-1)",
 	Text:    "Status: Identified\n\nThe checkout is slow. \nWe know why.\n\n.hidden dot\n",
 	HTML:    "<!DOCTYPE html>\n<html lang=\"en\"><body><p>Status: <b>Identified</b> – we know why.</p></body></html>\n",
 }

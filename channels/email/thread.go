@@ -1,8 +1,14 @@
 package email
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"sitrep/channels"
 )
@@ -14,34 +20,85 @@ const (
 	maxID   = 320
 )
 
-// thread is the Message-IDs, oldest first, that an incident's earlier updates had for
-// one recipient.
-type thread []string
+// thread is what an incident's earlier updates left for one recipient.
+type thread struct {
+	ids   []string // their Message-IDs, oldest first
+	first string   // the Message-ID that the conversation begins with
+	began int64    // when that message was made, in Unix seconds
+}
+
+// beganMark is in front of the time in what Send leaves in the ledger.
+const beganMark = "began="
 
 // parseThread reads what Send left in the ledger, without believing it: what is
-// not a Message-ID is left out, and so is self, the message that is being sent.
-func parseThread(t channels.Thread, self string) thread {
-	var ids thread
-	for id := range strings.FieldsSeq(string(t)) {
-		if id != self && isMessageID(id) && !slices.Contains(ids, id) {
-			ids = append(ids, id)
+// not a Message-ID is left out, and so is self, the message that is being sent, at
+// date. A thread that says nothing of its beginning begins with this message.
+func parseThread(t channels.Thread, self string, date time.Time) thread {
+	got := thread{began: date.Unix()}
+	for word := range strings.FieldsSeq(string(t)) {
+		if s, ok := strings.CutPrefix(word, beganMark); ok {
+			if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+				got.began = int64(n)
+			}
+		}
+		if !isMessageID(word) {
+			continue
+		}
+		got.first = cmp.Or(got.first, word)
+		if word != self && !slices.Contains(got.ids, word) {
+			got.ids = append(got.ids, word)
 		}
 	}
-	if len(ids) > keptIDs+1 {
-		ids = slices.Delete(ids, 1, len(ids)-keptIDs)
+	got.first = cmp.Or(got.first, self)
+	if n := len(got.ids); n > keptIDs+1 {
+		got.ids = slices.Delete(got.ids, 1, n-keptIDs)
 	}
-	return ids
+	return got
 }
 
 // with is the thread as the incident's next update is to find it.
 func (t thread) with(id string) channels.Thread {
-	if len(t) > keptIDs {
-		t = slices.Concat(t[:1], t[len(t)-keptIDs+1:])
+	ids := t.ids
+	if len(ids) > keptIDs {
+		ids = slices.Concat(ids[:1], ids[len(ids)-keptIDs+1:])
 	}
-	if len(t) == 0 {
-		return channels.Thread(id)
+	dst := strconv.AppendInt(append(make([]byte, 0, 128), beganMark...), t.began, 10)
+	for _, earlier := range ids {
+		dst = append(append(dst, ' '), earlier...)
 	}
-	return channels.Thread(strings.Join(t, " ") + " " + id)
+	return channels.Thread(append(append(dst, ' '), id...))
+}
+
+// appendIndex appends the Thread-Index of all messages of the thread: the header block
+// of PidTagConversationIndex ([MS-OXOMSG] section 2.2.1.3), which is 0x01, the upper 40
+// bits of a FILETIME, and a GUID. Where Exchange tracks a conversation by it, the GUID
+// alone is the conversation (section 2.2.1.2). It is made from the first Message-ID,
+// which every message of the thread shows anyway, so it tells nobody anything. There are
+// no child blocks: every update stands beside the others.
+func (t thread) appendIndex(dst []byte) []byte {
+	const toUnix = 11_644_473_600                   // seconds from 1601, where a FILETIME begins, to 1970
+	filetime := uint64(t.began+toUnix) * 10_000_000 // no message was made before 1601
+	guid := sha256.Sum256([]byte("sitrep conversation\x00" + t.first))
+	block := binary.BigEndian.AppendUint64([]byte{0x01}, filetime)
+	return base64.StdEncoding.AppendEncode(dst, append(block[:6], guid[:16]...))
+}
+
+// topicOf is the Thread-Topic of a subject: what is left without the square brackets it
+// begins with, as RFC 5256 section 2.1 (subj-blob) takes them off, unless nothing is
+// left.
+func topicOf(subject string) string {
+	for strings.HasPrefix(subject, "[") {
+		end := strings.IndexAny(subject[1:], "[]") + 1
+		if end == 0 || subject[end] == '[' {
+			break
+		}
+		rest := strings.TrimLeft(subject[end+1:], " \t")
+		if rest == "" {
+			break
+		}
+		subject = rest
+	}
+	return subject
 }
 
 // isMessageID reports whether s is <left@right> of printable ASCII and nothing else.

@@ -231,8 +231,9 @@ func checkThread(t *testing.T, box string, first, second letter) {
 	if second.id(t, "Message-Id") == one {
 		t.Errorf("%s: both messages are %s", box, one)
 	}
-	if !strings.Contains(first.subject, "Enterprise ABC SEV1") || !strings.Contains(second.subject, "Enterprise ABC SEV1") {
-		t.Errorf("%s: the subjects %q and %q do not name the incident", box, first.subject, second.subject)
+	of := strings.TrimPrefix(first.subject, "[Identified SEV1] ")
+	if !strings.HasPrefix(of, "Enterprise ABC outage (") || second.subject != "[Monitoring SEV1] "+of {
+		t.Errorf("%s: the subjects %q and %q do not say the status and, after it, the same", box, first.subject, second.subject)
 	}
 }
 
