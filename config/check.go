@@ -32,7 +32,7 @@ func (c *Config) Check(k Checks) error {
 		case k.Kinds != nil && !slices.Contains(k.Kinds, ch.Kind):
 			found.add(c.problem(ch.kind, "`"+clip(ch.Kind)+"` is not a kind of channel.", didYouMean(ch.Kind, k.Kinds)))
 		case k.Open != nil:
-			mistakes := withoutEchoes(c.opened(ch, k.Open(ch)))
+			mistakes := withoutEchoes(c.tried(ch, k.Open))
 			for _, p := range mistakes {
 				found.add(p)
 			}
@@ -51,6 +51,28 @@ func (c *Config) Check(k Checks) error {
 	return found.err()
 }
 
+// tried is everything that is wrong with a stanza. One whose only mistakes are secrets
+// that cannot be read is opened all the same, with something else in their place, for
+// what else is wrong with it.
+func (c *Config) tried(ch Channel, open func(Channel) error) []Problem {
+	var unread []error
+	decode := ch.Decode
+	ch.Decode = func(v any) error {
+		err := decode(v)
+		if es, ok := errors.AsType[*Errors](err); ok && es.onlySecrets() {
+			unread = append(unread, err)
+			return nil
+		}
+		return err
+	}
+	err := open(ch)
+	return c.opened(ch, errors.Join(append(unread, err)...))
+}
+
+func (e *Errors) onlySecrets() bool {
+	return !slices.ContainsFunc(e.Problems, func(p Problem) bool { return p.secret == "" })
+}
+
 func (c *Config) problem(p position, what, remedy string) Problem {
 	return Problem{File: c.Path, Line: p.Line, Column: p.Column, What: what, Remedy: remedy}
 }
@@ -65,9 +87,26 @@ func withoutEchoes(problems []Problem) []Problem {
 	}
 	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool {
 		_, sentence, _ := strings.Cut(p.What, ": ") // without the channel's name
-		speaksOf := func(word string) bool { return secrets[strings.TrimRight(word, ".")] }
-		return p.said && (unread[position{p.Line, p.Column}] || slices.ContainsFunc(strings.FieldsFunc(sentence, notInID), speaksOf))
+		return p.said && (unread[position{p.Line, p.Column}] || speaksOf(sentence, secrets))
 	})
+}
+
+// speaksOf reports whether a kind's sentence is about one of these keys: the last one of
+// those that it begins with, as in "dkim: selector: …", or where it begins with none, any
+// that it names.
+func speaksOf(sentence string, keys map[string]bool) bool {
+	subject := ""
+	for {
+		head, rest, found := strings.Cut(sentence, ": ")
+		if !found || len(strings.Fields(head)) > 2 { // "relay HOST", but no sentence
+			break
+		}
+		subject, sentence = head, rest
+	}
+	if subject != "" {
+		return keys[strings.Trim(subject, "`\"")]
+	}
+	return slices.ContainsFunc(strings.FieldsFunc(sentence, notInID), func(word string) bool { return keys[strings.TrimRight(word, ".")] })
 }
 
 // opened turns what a kind says of its stanza into problems with a place. The

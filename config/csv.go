@@ -129,8 +129,20 @@ func (d *decoder) row(columns, record []string, line int) (member, bool) {
 		return member{}, false
 	}
 	get := map[string]string{}
+	cell := func(column string) spot {
+		return spot{Problem{File: d.file, Line: line}, "`" + column + "`", "`" + clip(get[column]) + "`", d.out}
+	}
 	for i, s := range record {
 		get[columns[i]] = strings.TrimSpace(s)
+	}
+	good := true
+	for i, s := range record {
+		if _, bad := controls(s); bad && (columns[i] == "address" || columns[i] == "name") {
+			good = cell(columns[i]).oneLine(s)
+		}
+	}
+	if !good {
+		return member{}, false
 	}
 	f := member{place: Problem{File: d.file, Line: line}}
 	f.Name, f.Address = incident.SplitName(get["address"])
@@ -141,9 +153,6 @@ func (d *decoder) row(columns, record []string, line int) (member, bool) {
 	if f.Address == "" {
 		d.problem(place, "The row has no address.", "Write one, or remove the row.")
 		return member{}, false
-	}
-	cell := func(column string) spot {
-		return spot{Problem{File: d.file, Line: line}, "`" + column + "`", "`" + clip(get[column]) + "`", d.out}
 	}
 	f.Locale = d.locale(get["locale"], cell("locale"))
 	if get["zone"] != "" {

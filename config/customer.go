@@ -65,6 +65,7 @@ func (c *Config) customers(d *decoder, raw []rawCustomer) {
 	files := csvFiles{}
 	for i := range raw {
 		r := &raw[i]
+		r.oneLine(d)
 		n.claim(r, i)
 		p := incident.Party{
 			ID: r.ID.Value, Name: r.Name.Value, PublicName: r.PublicName.Value, Aliases: values(r.Aliases), Zone: c.Zone,
@@ -86,6 +87,15 @@ func (c *Config) customers(d *decoder, raw []rawCustomer) {
 		c.Customers = append(c.Customers, p)
 	}
 	pages.check(c, d)
+}
+
+// oneLine refuses names that are no line.
+func (r *rawCustomer) oneLine(d *decoder) {
+	r.Name.oneLine(d, "name")
+	r.PublicName.oneLine(d, "public_name")
+	for i := range r.Aliases {
+		r.Aliases[i].oneLine(d, "aliases")
+	}
 }
 
 func values(ts []text) []string {

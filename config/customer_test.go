@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"sitrep/config"
 	"sitrep/incident"
@@ -186,6 +187,54 @@ func TestCSVMistakes(t *testing.T) {
 	}
 }
 
+// Names and addresses are single lines, wherever they stand. What stands around them is
+// no part of them.
+func TestControlCharacters(t *testing.T) {
+	path := write(t, map[string]string{
+		"l.csv": "address,name,locale\n\"a@abc.example\nBcc: x\",Alice,\nb@abc.example,\"B\x1b[2J\",de\n\tc@abc.example\t,C, \n\"Da\tve <d@abc.example>\",,\n",
+		"sitrep.yaml": `channels: [{id: mail, kind: email}, {id: page, kind: page}]
+customers:
+  - id: abc
+    name: "Enterprise\r\nABC"
+    public_name: "a\u2028b"
+    aliases: [fine, "E\0A"]
+    lists:
+      - id: l
+        audience: customer
+        to:
+          - mail: ["bob@abc.example\r\nBcc: eve@abc.example", "Bob\n <bob@abc.example>"]
+          - mail: [{address: "bob@abc.example\n", name: Bob}, {address: bo@abc.example, name: "Bo\rb"}, "${TAB}", {file: l.csv}]
+          - {page: "p\x7f"}
+`,
+	})
+	dir := filepath.Dir(path)
+	c, err := config.Load(path, []string{"TAB=a\tb@abc.example"})
+	if err == nil {
+		t.Fatal("it passes")
+	}
+	const says, without = " must be one line of plain text, and ", " in it. Write it without.\n"
+	want := strings.ReplaceAll(
+		"l.csv:2: `address`"+says+"`a@abc.example�Bcc: x` has a line break"+without+
+			"l.csv:4: `name`"+says+"`B�[2J` has the control character U+001B"+without+
+			"l.csv:6: `address`"+says+"`Da�ve <d@abc.example>` has a tab"+without+
+			"sitrep.yaml:4:11: `name`"+says+"`Enterprise��ABC` has a line break"+without+
+			"sitrep.yaml:5:18: `public_name`"+says+"`a�b` has a line break"+without+
+			"sitrep.yaml:6:21: `aliases`"+says+"`E�A` has the control character U+0000"+without+
+			"sitrep.yaml:11:20: `address`"+says+"`bob@abc.example��Bcc: eve@abc.example` has a line break"+without+
+			"sitrep.yaml:11:63: `address`"+says+"`Bob� <bob@abc.example>` has a line break"+without+
+			"sitrep.yaml:12:30: `address`"+says+"`bob@abc.example�` has a line break"+without+
+			"sitrep.yaml:12:95: `name`"+says+"`Bo�b` has a line break"+without+
+			"sitrep.yaml:12:105: `address`"+says+"`${TAB}` has a tab"+without+
+			"sitrep.yaml:13:20: `address`"+says+"`p�` has the control character U+007F"+without,
+		"\n", "\n"+dir+"/")
+	if got, want := c.Check(checks()).Error()+"\n", dir+"/"+strings.TrimSuffix(want, dir+"/"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := people(c.Customers[0].Lists[0].To); got != "mail bo@abc.example|||\nmail c@abc.example|C||l.csv" {
+		t.Errorf("these are left:\n%s", got)
+	}
+}
+
 // A page shows everything that was sent to it to everybody who looks at it.
 func TestPagesAreNotShared(t *testing.T) {
 	list := func(audience, page string) string {
@@ -249,11 +298,12 @@ func FuzzCSV(f *testing.F) {
 	f.Add([]byte("address,name,locale,zone\na@b.example,A,de,Europe/Berlin\n"))
 	f.Add([]byte("\ufeffaddress;zone\r\n\"A \"\"B\"\" <a@b.example>\";UTC\r\n;;;\r\n"))
 	f.Add([]byte("name\n\"x"))
+	f.Add([]byte("address,name\n\"a@b.example\r\nBcc: x\",\"A\x00\u2028\"\n\"A\tB <a@b.example>\"\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		addresses, err := config.ReadCSV(src)
 		for _, a := range addresses {
-			if strings.TrimSpace(a) == "" {
-				t.Error("an empty address")
+			if strings.TrimSpace(a) == "" || strings.ContainsFunc(a, unicode.IsControl) || strings.ContainsAny(a, "\u2028\u2029") {
+				t.Errorf("the address %q", a)
 			}
 		}
 		if err == nil {

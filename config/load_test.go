@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"sitrep/config"
 	"sitrep/incident"
@@ -276,6 +277,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("x-a: &a [*a]\nchannels: *a"))
 	f.Add([]byte("channels: [{id: \"${X}\", <<: [{kind: page}], token: !!binary aa}]"))
 	f.Add([]byte(small))
+	f.Add([]byte(twoChannels + `customers: [{id: x, name: "X\r\nY", aliases: ["a\0b"], lists: [{id: l, audience: public, to: [{mail: ["a@b.example\nBcc: c@d.example", {address: "a\u2029b", name: "\x1b[2J"}]}]}]}]`))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		c, err := config.Parse("f.yaml", src, []string{"HOME=/home/x", "X=secret-value"})
 		if c == nil && err == nil {
@@ -286,6 +288,9 @@ func FuzzParse(f *testing.F) {
 			for _, p := range c.Customers {
 				if p.Zone == nil {
 					t.Error("a customer has no zone")
+				}
+				if words := spoken(p); strings.ContainsFunc(words, unicode.IsControl) || strings.ContainsAny(words, "\u2028\u2029") {
+					t.Errorf("a name or an address holds a control character: %q", words)
 				}
 			}
 		}
@@ -305,4 +310,18 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// spoken is every name and address of a customer.
+func spoken(p incident.Party) string {
+	words := append([]string{p.PublicName}, p.Aliases...)
+	if p.Name != p.ID { // ids are checked as ids, and kept
+		words = append(words, p.Name)
+	}
+	for _, l := range p.Lists {
+		for _, r := range l.To {
+			words = append(words, r.Name, r.Address)
+		}
+	}
+	return strings.Join(words, " ")
 }

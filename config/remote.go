@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"net/url"
@@ -85,7 +86,12 @@ func (c *Config) ledgerAddress(d *decoder, s settings, root *yaml.Node) {
 // LedgerAddress.
 func (c *Config) postgres(d *decoder, at spot, address string, root *yaml.Node) {
 	u, err := url.Parse(address)
-	if err != nil || strings.Trim(u.Path, "/") == "" {
+	bad := err != nil || strings.Trim(u.Path, "/") == ""
+	if !bad {
+		c.Ledger = d.whichDatabase(u)
+		_, bad = controls(c.Ledger)
+	}
+	if bad {
 		at.problem("is not the address of a database.", "Write `ledger: postgres://USER@HOST/DATABASE?sslmode=verify-full`, with the password in ledger_file, "+
 			"~/.pgpass or as ${NAME}; percent-encode what is not a letter or digit in it.")
 		return
@@ -96,12 +102,38 @@ func (c *Config) postgres(d *decoder, at spot, address string, root *yaml.Node) 
 		at.problem("holds a password, in a file that others can read.", "Run `chmod 640` on it, or use `ledger_file` or ${NAME}.")
 	}
 	c.LedgerAddress = secret.New(address)
-	host := u.Host
-	if h, p, err := net.SplitHostPort(host); err == nil && p == "5432" {
-		host = h
-	}
-	c.Ledger = postgresPrefix + host + "/" + strings.Trim(u.Path, "/")
 }
+
+// whichDatabase is the address of a database for people: its host, port and name, and
+// nothing of who uses it. The host may also be a parameter or come from the environment,
+// as libpq has it; a directory is that of a socket.
+func (d *decoder) whichDatabase(u *url.URL) string {
+	q := u.Query()
+	name := cmp.Or(q.Get("dbname"), strings.Trim(u.Path, "/"))
+	host, port := u.Hostname(), u.Port()
+	several := strings.Contains(u.Host, ",")
+	if several {
+		host, port = u.Host, defaultPort // each may have one of its own
+	}
+	host, port = cmp.Or(q.Get("host"), host, d.env["PGHOST"]), cmp.Or(q.Get("port"), port, d.env["PGPORT"], defaultPort)
+	switch {
+	case host == "":
+		return postgresPrefix + "/" + name + " (this machine's own)"
+	case strings.HasPrefix(host, "/"):
+		name, host = name+"?host="+host, ""
+		if port != defaultPort {
+			name += "&port=" + port
+		}
+	case port != defaultPort:
+		host = net.JoinHostPort(host, port)
+	case strings.Contains(host, ":") && !several:
+		host = "[" + host + "]"
+	}
+	return postgresPrefix + host + "/" + name
+}
+
+// defaultPort is that of a PostgreSQL server.
+const defaultPort = "5432"
 
 // RemoteOf is the part of the file at path (none: only the environment's) that says
 // whether commands go through a server. It is quick and finds no other mistakes: use

@@ -144,3 +144,28 @@ func TestPostgres(t *testing.T) {
 		}
 	}
 }
+
+// A database is called by its host, wherever the address has that, and never by who
+// uses it.
+func TestWhichDatabase(t *testing.T) {
+	for address, want := range map[string]string{
+		"postgres://u:secret-word@db.example/sitrep":                                    "postgres://db.example/sitrep",
+		"postgres://u:secret-word@db.example:6432/sitrep":                               "postgres://db.example:6432/sitrep",
+		"postgres://u:secret-word@[2001:db8::1]:5432/sitrep":                            "postgres://[2001:db8::1]/sitrep",
+		"postgresql:///sitrep?host=db.example&user=u&password=secret-word":              "postgres://db.example/sitrep",
+		"postgres://u:secret-word@/sitrep?host=/run/postgresql&port=5433":               "postgres:///sitrep?host=/run/postgresql&port=5433",
+		"postgres://u:secret-word@/sitrep?host=/run/postgresql&application_name=sitrep": "postgres:///sitrep?host=/run/postgresql",
+		"postgres://one.example:5432,two.example:5433/sitrep":                           "postgres://one.example:5432,two.example:5433/sitrep",
+		"postgres:///sitrep?user=u&password=secret-word":                                "postgres:///sitrep (this machine's own)",
+	} {
+		if c := load(t, small, "SITREP_LEDGER="+address); c.Ledger != want || c.LedgerAddress.Reveal() != address {
+			t.Errorf("%s is called %s, want %s", address, c.Ledger, want)
+		}
+	}
+	if c := load(t, small, "SITREP_LEDGER=postgres:///sitrep", "PGHOST=pg.example", "PGPORT=5444"); c.Ledger != "postgres://pg.example:5444/sitrep" {
+		t.Errorf("it is called %s", c.Ledger)
+	}
+	if _, err := config.Parse("f.yaml", []byte("ledger: postgres:///sitrep?host=a%0ab\n"+small), nil); err == nil {
+		t.Error("a host of two lines passes")
+	}
+}

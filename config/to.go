@@ -59,6 +59,7 @@ func (a *addresses) one(d *decoder, channel text, n *yaml.Node) {
 		d.problem(at(n), "A list inside the list of addresses has no meaning.", "Write the addresses in one list.")
 	default:
 		e.address.take(d, n, channel.Value)
+		e.address.oneLine(d, "address")
 		e.name.Value, e.address.Value = incident.SplitName(e.address.Value)
 		if e.address.Value == "" && e.address.Shown == "``" {
 			d.problem(at(n), "The address is empty.", "Write one, or remove it.")
@@ -79,6 +80,7 @@ func (e *entry) fields(d *decoder, n *yaml.Node) {
 	for _, p := range d.pairs(n) {
 		if t, ok := into[p.key.Value]; ok {
 			t.take(d, resolve(p.value), p.key.Value)
+			t.oneLine(d, p.key.Value)
 			continue
 		}
 		if p.key.Value == "required" {

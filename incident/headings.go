@@ -138,7 +138,7 @@ func misspelt(line string) string {
 		return ""
 	}
 	for _, n := range []string{SectionTechnical, SectionImpact, SectionPublic, sectionElapsed} {
-		if distance(strings.ToLower(t), strings.ToLower(n)) <= 2 {
+		if Distance(strings.ToLower(t), strings.ToLower(n)) <= 2 {
 			return n
 		}
 	}

@@ -12,6 +12,10 @@ type Known struct {
 	Now     time.Time
 	Parties []Party
 
+	// Some says that there may be other customers than Parties, whom the caller must not
+	// know of: a server's token is for some.
+	Some bool
+
 	// Open are the open incidents: of all customers, or of this one.
 	Open []Incident
 
@@ -120,15 +124,23 @@ func (r *resolution) partyOf(f Field) (Party, bool) {
 }
 
 func (r *resolution) suggestCustomer(name string, names []string) string {
-	if len(names) == 0 {
+	if len(names) == 0 && !r.k.Some {
 		return "The configuration has no customers yet: add this one under `customers`."
 	}
 	var all []string
 	for _, p := range r.k.Parties {
 		all = append(append(all, p.Name, p.ID), p.Aliases...)
 	}
-	if near := closest(name, all); len(near) > 0 {
+	near := closest(name, all)
+	switch {
+	case len(near) > 0 && r.k.Some:
+		return "Did you mean " + list(quoted(near), "or") + "? If not, use a token for it."
+	case len(near) > 0:
 		return "Did you mean " + list(quoted(near), "or") + "?"
+	case r.k.Some && len(names) > 0:
+		return suggest(name, names, "The token is for") + " Write one of them, or use a token for it."
+	case r.k.Some:
+		return "Use a token for it."
 	}
 	return suggest(name, names, "The customers are") + " Write one of them, or add this one to the configuration."
 }

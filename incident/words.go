@@ -52,7 +52,7 @@ func closest(word string, known []string) []string {
 	var near []scored
 	for _, k := range known {
 		low := strings.ToLower(k)
-		far := distance(word, low)
+		far := Distance(word, low)
 		if strings.HasPrefix(low, word) && len(word) >= 3 {
 			far = min(far, 1)
 		}
@@ -70,8 +70,9 @@ func closest(word string, known []string) []string {
 	return out
 }
 
-// distance is the Levenshtein distance in runes.
-func distance(a, b string) int {
+// Distance is the Levenshtein distance in runes: how many of them to insert, remove or
+// replace to make b of a.
+func Distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	row := make([]int, len(y)+1)
 	for j := range row {

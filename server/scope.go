@@ -48,7 +48,7 @@ func (s *Server) preflight(ctx context.Context, who principal, set Setup, sub di
 		return err
 	}
 	known := incident.Known{
-		Now: s.o.Now(), Parties: who.parties(set.Parties), RequireNext: set.RequireNext,
+		Now: s.o.Now(), Parties: who.parties(set.Parties), Some: true, RequireNext: set.RequireNext,
 		Incident: strings.TrimSpace(sub.Incident), Next: sub.Next,
 		Find: func(id string) (incident.Incident, bool) { return s.visible(ctx, who, id) },
 	}

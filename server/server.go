@@ -44,6 +44,9 @@ type Setup struct {
 	RequireNext bool // as in dispatcher.Options
 	Inputs      []Input
 	Exits       []Exit
+
+	// Address says what is wrong with an address on a channel, by its id; nil: nothing.
+	Address func(channel, address string) error
 }
 
 // Options is what a Server needs. Fields that may be zero say so.

@@ -23,6 +23,14 @@ type SuppressionView struct {
 	Required bool `json:"required,omitempty" doc:"It is to be told by contract, so the suppression is ignored."`
 }
 
+// SuppressedView is a new suppression.
+type SuppressedView struct {
+	SuppressionView
+
+	Unlisted bool     `json:"unlisted,omitempty" doc:"No list has the address on this channel, so nothing changes by it now."`
+	Near     []string `json:"near,omitempty" doc:"Addresses on lists that may have been meant instead."`
+}
+
 // SuppressionsInput narrows the suppressions.
 type SuppressionsInput struct {
 	Channel string `query:"channel" doc:"Only this channel's: its id." maxLength:"100"`
@@ -45,7 +53,7 @@ type SuppressInput struct {
 }
 
 // SuppressOutput is a new suppression.
-type SuppressOutput struct{ Body SuppressionView }
+type SuppressOutput struct{ Body SuppressedView }
 
 // LiftInput names a suppression.
 type LiftInput struct {
@@ -79,11 +87,11 @@ func (s *Server) suppressions(ctx context.Context, who principal, in *Suppressio
 }
 
 func (s *Server) suppress(ctx context.Context, who principal, in *SuppressInput) (*SuppressOutput, error) {
-	parties := s.o.Setup().Parties
-	if err := who.decides(parties, in.Body.Channel, withoutName(in.Body.Address)); err != nil {
+	set := s.o.Setup()
+	if err := who.decides(set.Parties, in.Body.Channel, withoutName(in.Body.Address)); err != nil {
 		return nil, err
 	}
-	v, err := Suppress(ctx, s.o.Ledger, parties, ledger.Suppression{
+	v, err := Suppress(ctx, s.o.Ledger, set.Parties, set.Address, ledger.Suppression{
 		Channel: in.Body.Channel, Address: in.Body.Address, Reason: in.Body.Reason, At: s.o.Now(),
 	})
 	if bad, ok := err.(incident.Problems); ok { //nolint:errorlint // Suppress does not wrap it
@@ -187,27 +195,37 @@ func listSuppressions(ctx context.Context, l ledger.Suppressor, parties []incide
 }
 
 // Suppress records that an address is not to be written to from the next update on. A
-// mistake in it is an incident.Problems: a channel that no list uses, and an address
-// that is to be told by contract, are mistakes. An address on no list is none.
-func Suppress(ctx context.Context, l ledger.Suppressor, parties []incident.Party, x ledger.Suppression) (SuppressionView, error) {
+// mistake in it is an incident.Problems: a channel that no list uses, what is no address
+// there (see [Setup].Address), and an address that is to be told by contract, are
+// mistakes. An address on no list is none, for it may be on one tomorrow: it is said.
+func Suppress(
+	ctx context.Context, l ledger.Suppressor, parties []incident.Party, check func(channel, address string) error, x ledger.Suppression,
+) (v SuppressedView, err error) {
 	x.Channel, x.Address, x.Reason = strings.TrimSpace(x.Channel), withoutName(x.Address), strings.TrimSpace(x.Reason)
-	if bad := checkSuppression(parties, x); len(bad) > 0 {
-		return SuppressionView{}, bad
+	c := concernOf(parties, x.Channel, x.Address, principal{all: true})
+	if bad := checkSuppression(parties, check, c, x); len(bad) > 0 {
+		return v, bad
 	}
 	same, err := spellings(ctx, l, x.Channel, x.Address)
 	if err != nil {
-		return SuppressionView{}, err
+		return v, err
 	}
 	if len(same) > 0 {
 		x.Address = same[0] // so that there is one row
 	}
 	if err := l.Suppress(ctx, x); err != nil {
-		return SuppressionView{}, fmt.Errorf("record the suppression: %w", err)
+		return v, fmt.Errorf("record the suppression: %w", err)
 	}
-	return SuppressionView{Channel: x.Channel, Address: x.Address, Reason: x.Reason, Since: x.At}, nil
+	v.SuppressionView = SuppressionView{Channel: x.Channel, Address: x.Address, Reason: x.Reason, Since: x.At}
+	if v.Unlisted = !c.mine; v.Unlisted {
+		v.Near = near(parties, x.Channel, x.Address)
+	}
+	return v, nil
 }
 
-func checkSuppression(parties []incident.Party, x ledger.Suppression) incident.Problems {
+func checkSuppression(
+	parties []incident.Party, check func(channel, address string) error, c concern, x ledger.Suppression,
+) incident.Problems {
 	var all incident.Problems
 	refuse := func(bad bool, what, remedy string) {
 		if bad {
@@ -216,10 +234,16 @@ func checkSuppression(parties []incident.Party, x ledger.Suppression) incident.P
 	}
 	used := usedChannels(parties)
 	refuse(!used[x.Channel], fmt.Sprintf("No list uses a channel %q.", x.Channel), "Write the id of a channel as the configuration has it; its case counts.")
-	refuse(x.Address == "" || !printable(x.Address), "The address must be printable text.", "Write it as the lists have it.")
+	legible := x.Address != "" && printable(x.Address)
+	refuse(!legible, "The address must be printable text.", "Write it as the lists have it.")
+	if check != nil && used[x.Channel] && legible {
+		if err := check(x.Channel, x.Address); err != nil {
+			refuse(true, fmt.Sprintf("%q cannot be an address on %s: %s.", x.Address, x.Channel, strings.TrimRight(err.Error(), ".")), "Write it as the lists have it.")
+		}
+	}
 	refuse(x.Reason == "" || !printable(x.Reason), "The reason must be printable text in one line.", "Say who asked for it, or what came back.")
-	refuse(concernOf(parties, x.Channel, x.Address, principal{all: true}).required,
-		"The address is to be told by contract (required: true), so it is told all the same.", "Take required away from it in the configuration first, if the contract permits.")
+	refuse(c.required, "The address is to be told by contract (required: true), so it is told all the same.",
+		"Take required away from it in the configuration first, if the contract permits.")
 	return all
 }
 

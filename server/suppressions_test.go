@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,11 +159,11 @@ func TestSuppressWithAName(t *testing.T) {
 // What the command line does without a server is the same.
 func TestSuppressWithoutAServer(t *testing.T) {
 	r := newRig(t)
-	v, err := server.Suppress(t.Context(), r.ledger, r.setup.Parties, ledger.Suppression{Channel: "mail", Address: " ann@abc.example ", Reason: "asked", At: r.clock.Now()})
+	v, err := server.Suppress(t.Context(), r.ledger, r.setup.Parties, nil, ledger.Suppression{Channel: "mail", Address: " ann@abc.example ", Reason: "asked", At: r.clock.Now()})
 	if err != nil || v.Address != "ann@abc.example" {
 		t.Errorf("%+v %v", v, err)
 	}
-	_, err = server.Suppress(t.Context(), r.ledger, r.setup.Parties, ledger.Suppression{Channel: "", Address: "", Reason: ""})
+	_, err = server.Suppress(t.Context(), r.ledger, r.setup.Parties, nil, ledger.Suppression{Channel: "", Address: "", Reason: ""})
 	if bad, ok := err.(incident.Problems); !ok || len(bad) != 3 { //nolint:errorlint // it is promised
 		t.Errorf("%v", err)
 	}
@@ -175,4 +177,31 @@ func TestSuppressWithoutAServer(t *testing.T) {
 	if there, err := server.Lift(t.Context(), r.ledger, "mail", "ANN@abc.example "); !there || err != nil {
 		t.Errorf("%v %v", there, err)
 	}
+}
+
+// What is no address on the channel is refused; one that no list has is taken, and the
+// answer says so and what may have been meant.
+func TestSuppressWhatNoListHas(t *testing.T) {
+	r := newRig(t)
+	r.setup.Address = func(channel, address string) error {
+		if channel == "mail" && !strings.Contains(address, "@") {
+			return errors.New("write one like alice@example.com")
+		}
+		return nil
+	}
+	for _, token := range []string{r.root, r.author} {
+		r.call("POST", suppressionsPath, suppression("ann", "asked"), as(token)).is(http.StatusUnprocessableEntity)
+	}
+	r.call("POST", suppressionsPath, suppression("ann", "asked"), as(r.root)).has(`\"ann\" cannot be an address on mail: write one like alice@example.com.`)
+	meant := map[string][]string{
+		"anm@abc.example": {"ann@abc.example"}, "ann@abc.com": {"ann@abc.example"}, "an@abc.exmple": {"ann@abc.example"}, "stray@nowhere.example": nil,
+	}
+	for address, want := range meant {
+		var v server.SuppressedView
+		r.call("POST", suppressionsPath, suppression(address, "asked"), as(r.root)).is(http.StatusCreated).into(&v)
+		if !v.Unlisted || !slices.Equal(v.Near, want) || v.Address != address {
+			t.Errorf("%s: %+v, want %v", address, v, want)
+		}
+	}
+	r.call("POST", suppressionsPath, suppression("ANN@abc.example", "asked"), as(r.root)).is(http.StatusCreated).lacks("unlisted", "near")
 }

@@ -244,6 +244,25 @@ func TestSeverityIsSaidOnce(t *testing.T) {
 	}
 }
 
+// A heading begins with a capital, and a name as it is written.
+func TestTitleBeginsWithACapital(t *testing.T) {
+	for title, want := range map[string]string{
+		"a large customer SEV1 outage": "A large customer SEV1 outage", "éclair outage": "Éclair outage", "iCloud SEV1 outage": "iCloud SEV1 outage",
+		"株式会社 outage": "株式会社 outage", "3 sites down": "3 sites down", "": "Incident",
+	} {
+		w := newWorld(t, "")
+		w.put("public", titled(title, report("x", 1, "identified", 1)))
+		if _, body := w.get("/"); !strings.Contains(body, ">"+want+"<") {
+			t.Errorf("%q does not become %q:\n%s", title, want, body)
+		}
+	}
+	w := newWorld(t, "")
+	w.put("abc", as("customer", titled("npm outage", report("x", 1, "identified", 1))))
+	if _, body := w.get("/c/" + w.token("abc")); !strings.Contains(body, ">npm outage<") {
+		t.Errorf("a customer's own name is changed:\n%s", body)
+	}
+}
+
 func TestZones(t *testing.T) {
 	for zone, want := range map[string]string{
 		"Europe/Berlin":     "Mon 23 Nov, 00:45 CET</time> <span class=\"utc\">(Sun 23:45 UTC)",

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"sitrep/channels"
 	"sitrep/incident"
@@ -198,11 +200,19 @@ func (s *site) incident(c clock, p place, t thread) incidentView {
 	return v
 }
 
+// titled is the title as a heading. The public's begins with what the public may call
+// the customer, often common words such as "a large customer": the first of these gets
+// its capital. Names such as iCloud stay as they are.
 func titled(u channels.PageUpdate) string {
 	if u.Title == "" {
 		return "Incident"
 	}
-	return u.Title
+	word, _, _ := strings.Cut(u.Title, " ")
+	if u.Audience != string(incident.Public) || word != strings.ToLower(word) {
+		return u.Title
+	}
+	first, size := utf8.DecodeRuneInString(u.Title)
+	return string(unicode.ToTitle(first)) + u.Title[size:]
 }
 
 // severity is what stands beside the title: nothing if the title says it.

@@ -175,8 +175,8 @@ func reason(d ledger.Delivery) string {
 			why = "an attempt is under way"
 		}
 	}
-	if d.Detail != "" && d.Outcome == ledger.Suppressed || d.Delayed() {
-		return oneLine(d.Detail) // it says just that, and since when
+	if d.Detail != "" && (d.Outcome == ledger.Suppressed || d.Outcome == ledger.Cancelled) || d.Delayed() {
+		return oneLine(d.Detail) // it says just that, and since when or by whom
 	}
 	if d.Detail != "" && d.Outcome != ledger.Delivered {
 		why = strings.TrimSpace(why + " (" + oneLine(d.Detail) + ")")

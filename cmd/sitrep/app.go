@@ -25,6 +25,7 @@ type app struct {
 	now         func() time.Time
 	logger      *slog.Logger  // of the daemon; nil: by --verbose
 	serving     bool          // this is the daemon
+	undone      string        // what has not happened where the command is refused, such as "nothing was sent"
 	lease       time.Duration // of the dispatcher's claims; zero: its own default. No flag: only tests cannot wait
 
 	config  string // --config
@@ -83,6 +84,9 @@ func (a *app) rootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			a.undone = map[string]string{"send": "nothing was sent", "retry": "nothing was sent", "cancel": "nothing was taken back"}[cmd.Name()]
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if told {
 				return a.printVersion()
@@ -104,7 +108,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.either(a.sendCommand(), a.farSend), a.either(a.previewCommand(), a.farPreview), a.checkCommand(),
 		a.either(a.newCommand(), a.farNew), a.either(a.whoCommand(), a.farWho),
-		a.either(a.reportCommand(), a.farReport), a.either(a.retryCommand(), a.farRetry),
+		a.either(a.reportCommand(), a.farReport), a.either(a.retryCommand(), a.farRetry), a.either(a.cancelCommand(), a.farCancel),
 		a.serveCommand(), a.pageCommand(), a.suppressCommand(), a.drillCommand(), a.tokenCommand(), a.ledgerCommand(),
 		a.demoCommand(), a.schemaCommand(), a.versionCommand(),
 		exitCodesTopic(),
@@ -199,8 +203,8 @@ func exitCodesTopic() *cobra.Command {
 		Short: "What the exit codes mean",
 		Long: `Exit codes:
 
-  0  everything asked for was done; for send and retry: every delivery is delivered,
-     but for those that were not to be sent (suppressed, superseded, cancelled)
+  0  everything asked for was done; for send, retry and cancel: every delivery is
+     delivered, but for those that were not to be sent (suppressed, superseded, cancelled)
   1  sitrep itself could not go on: the ledger, the disk, a bug
   2  the command line was not understood
   3  the update was refused (bad input, or the leak guard); nothing was sent to anyone

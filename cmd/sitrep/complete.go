@@ -61,7 +61,7 @@ func (a *app) completesFlag(cmd *cobra.Command, flag string, f offer) {
 // shell does.
 func (a *app) completeAll(root *cobra.Command) {
 	arguments := map[string]offer{
-		"new": offerCustomers, "who": offerCustomers, "report": offerIncidentsAndUpdates, "retry": offerUpdates,
+		"new": offerCustomers, "who": offerCustomers, "report": offerIncidentsAndUpdates, "retry": offerUpdates, "cancel": offerUpdates,
 		"suppress add": offerAddresses, "suppress remove": offerSuppressed, "token revoke": offerTokens,
 	}
 	flags := map[string]offer{

@@ -21,7 +21,7 @@ func TestCompletion(t *testing.T) {
 	}
 	before := snapshot(t, dir)
 	for words, want := range map[string]string{
-		"report ": ":4\n", "retry ": ":4\n", "token revoke ": ":4\n", "suppress remove ": ":4\n",
+		"report ": ":4\n", "retry ": ":4\n", "cancel ": ":4\n", "token revoke ": ":4\n", "suppress remove ": ":4\n",
 		"who ": "abc\tEnterprise ABC", "new a": "abc\tEnterprise ABC", "who x": ":4\n", "who abc ": ":4\n",
 		"suppress add ": "abc\tpage", "drill --channel ": "page\tpage", "drill --customer abc,": "abc,abc\tEnterprise ABC",
 		"send --only ":           "internal\taudience\ncustomer\taudience\npublic\taudience\ncontacts\tlist of abc\npage\tpage",
@@ -39,7 +39,7 @@ func TestCompletion(t *testing.T) {
 	cli(t, env, "send", "--yes", filepath.Join(dir, "update.md"), "--key", "the-first-key")
 	cli(t, env, "suppress", "add", "gone", "--channel", "page", "--reason", "x")
 	for words, want := range map[string]string{
-		"retry ": "the-first-key\tEnterprise ABC SEV1", "report ": "abc-20", "report the": "the-first-key\tEnterprise ABC SEV1", "suppress remove ": "gone\tpage",
+		"retry ": "the-first-key\tEnterprise ABC SEV1", "cancel the": "the-first-key\tEnterprise ABC SEV1", "report ": "abc-20", "report the": "the-first-key\tEnterprise ABC SEV1", "suppress remove ": "gone\tpage",
 		"send --incident ": "abc-20",
 	} {
 		if got := offers(strings.Split(words, " ")...); !strings.HasPrefix(got, want) {

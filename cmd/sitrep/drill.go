@@ -14,6 +14,7 @@ import (
 	"sitrep/channels/mattermost"
 	"sitrep/config"
 	"sitrep/incident"
+	"sitrep/ledger"
 )
 
 const drillLong = `A fire drill: tries everything that can be tried without anybody noticing, and says
@@ -25,6 +26,8 @@ machine with its configuration, also where there is a server.
                 return the mail later, so "ok" means that the relay would take it
   Mattermost    with a bot: the token, the room, and whether the bot is in it
   all others    cannot be tried without sending, and are named as that
+
+Who is suppressed, and so is not written to, is named and not tried.
 
 The exit code is 0 only if everything that was tried works; 5 if something does not; 6 if
 something should be tried again later, was not reached any more, or nothing could be tried.`
@@ -60,6 +63,7 @@ const (
 	drillRefused   = "refused"
 	drillTemporary = "temporary"
 	drillNotTried  = "not_tried"
+	drillGone      = "suppressed" // not written to any more, so not tried
 )
 
 // drilled is a channel and what the drill found of it.
@@ -93,6 +97,10 @@ type drillRecipient struct {
 	Fault     string   `json:"fault,omitempty"`
 	Words     string   `json:"words,omitempty"` // the other side's
 
+	Suppressed string    `json:"suppressed,omitempty"` // why the address is not written to any more
+	Since      time.Time `json:"suppressed_since,omitzero"`
+	Ignored    bool      `json:"ignored,omitempty"` // it is written to all the same, for it is required
+
 	to channels.Recipient
 }
 
@@ -105,6 +113,7 @@ func (a *app) drill(ctx context.Context, o drillOptions) error {
 	if err != nil {
 		return err
 	}
+	a.markSuppressed(ctx, cfg, all)
 	show := newProgress(a)
 	for i := range all {
 		all[i].run(ctx, o.timeout, show)
@@ -126,6 +135,61 @@ func (a *app) drill(ctx context.Context, o drillOptions) error {
 		a.log().Warn("the sessions of a channel did not end well", "error", err)
 	}
 	return ending(sum.code())
+}
+
+// markSuppressed marks who is not written to any more, as the ledger has it, or the
+// server. Where neither can be read the drill goes on: it is about the channels.
+func (a *app) markSuppressed(ctx context.Context, cfg *config.Config, all []drilled) {
+	gone, err := a.suppressedNow(ctx, cfg)
+	if err != nil {
+		fmt.Fprintf(a.errOut, "%s who is suppressed could not be found out, so everybody is tried: %s\n", a.style(a.errOut).yellow("warning:"), printable(err.Error()))
+		return
+	}
+	for _, d := range all {
+		for i := range d.Recipients {
+			r := &d.Recipients[i]
+			x, ok := gone[[2]string{d.Channel, strings.ToLower(strings.TrimSpace(r.Address))}]
+			if !ok {
+				continue
+			}
+			r.Suppressed, r.Since, r.Ignored = x.Reason, x.At, r.Required
+			if !r.Required {
+				r.Result = drillGone
+			}
+		}
+	}
+}
+
+// suppressedNow are the addresses that are not written to, by channel and address.
+func (a *app) suppressedNow(ctx context.Context, cfg *config.Config) (gone map[[2]string]ledger.Suppression, err error) {
+	r, err := a.remote()
+	if err != nil {
+		return nil, err
+	}
+	if r != nil {
+		gone, err = r.suppressed(ctx)
+		return gone, a.explain(r, err)
+	}
+	err = peeking(ctx, cfg, func(ctx context.Context, l ledger.Ledger) (err error) {
+		gone, err = suppressions(ctx, l)
+		return err
+	})
+	return gone, err
+}
+
+// peeking is reading for a command that writes nothing whatever it finds, not even to
+// bring a ledger up to date.
+func peeking(ctx context.Context, cfg *config.Config, f func(context.Context, ledger.Ledger) error) error {
+	return steadily(func() error {
+		l, err := openReadOnly(ctx, cfg.LedgerAddress)
+		if errors.Is(err, ledger.ErrNone) {
+			l, err = noLedger{}, nil
+		}
+		if err != nil {
+			return err
+		}
+		return errors.Join(f(ctx, l), l.Close())
+	})
 }
 
 // drillPlan is which channels and recipients are tried.

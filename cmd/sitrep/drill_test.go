@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"sitrep/ledger"
+	"sitrep/ledger/sqlite"
 )
 
 // gate is a mail relay that refuses by what an address begins with, and counts what it
@@ -144,6 +147,62 @@ func TestDrill(t *testing.T) {
 	g.mu.Unlock()
 	if _, err := os.Stat(filepath.Join(strings.TrimPrefix(env[0], "HOME="), "ledger.db")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("there is a ledger now: %v", err)
+	}
+}
+
+// Who is suppressed is named and not tried, and is no failure; who is to be told by
+// contract is tried all the same.
+func TestDrillOfSuppressed(t *testing.T) {
+	g, relay := startGate(t)
+	env := drillHome(t, relay, "Status <status@status.example>",
+		[]string{"ann@abc.example", `"Bob <gone-bob@abc.example>"`, "{address: must@abc.example, required: true}"}, []string{"hank@globex.example"})
+	dir := strings.TrimPrefix(env[0], "HOME=")
+	s := startServe(t, dir, nil)
+	for _, address := range []string{"Gone-Bob@abc.example", "hank@globex.example"} {
+		if code, _, errOut := cli(t, env, "suppress", "add", address, "--channel", "mail", "--reason", "it came back"); code != 0 {
+			t.Fatal(errOut)
+		}
+	}
+	l, err := sqlite.Open(t.Context(), filepath.Join(dir, "ledger.db"))
+	if err == nil {
+		err = errors.Join(l.Suppress(t.Context(), ledger.Suppression{Channel: "mail", Address: "must@abc.example", Reason: "signed off", At: time.Now()}), l.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := append([]string{"SITREP_SERVER=unix:" + filepath.Join(dir, "s.sock")}, env...)
+	for _, env := range [][]string{env, far} {
+		code, out, errOut := cli(t, env, "drill", "--channel", "mail")
+		today := time.Now().UTC().Format(time.DateOnly)
+		for _, want := range []string{
+			"not sent  Bob <gone-bob@abc.example> for abc: suppressed since " + today + ": it came back\n", "not sent  hank@globex.example for globex: suppressed since ",
+			"ok        must@abc.example (required by contract): suppressed since " + today + ": signed off (ignored: it is to be told by contract)\n", "ok        ann@abc.example\n",
+			"2 recipients ok, 0 refused, 0 to be tried again later; 2 suppressed. Nothing was sent.",
+		} {
+			if code != exitOK || !strings.Contains(out, want) {
+				t.Errorf("%d: it does not say %q:\n%s%s", code, want, out, errOut)
+			}
+		}
+		_, said := drillFar(t, env, "--channel", "mail")
+		if n := said.Summary; n.OK != 2 || n.Suppressed != 2 || n.NotTried != 0 || n.Refused != 0 {
+			t.Errorf("%+v", n)
+		}
+		for _, r := range said.Channels[0].Recipients {
+			want := map[string]string{"gone-bob@abc.example": "suppressed it came back false", "hank@globex.example": "suppressed it came back false", "must@abc.example": "ok signed off true", "ann@abc.example": "ok  false"}[r.Address]
+			if got := fmt.Sprint(r.Result, " ", r.Suppressed, " ", r.Ignored); got != want || (r.Suppressed != "") == r.Since.IsZero() {
+				t.Errorf("%s: %s %v, want %s", r.Address, got, r.Since, want)
+			}
+		}
+	}
+	g.mu.Lock()
+	if g.asked["gone-bob@abc.example"]+g.asked["hank@globex.example"] != 0 || g.asked["must@abc.example"] == 0 {
+		t.Errorf("asked %v", g.asked)
+	}
+	g.mu.Unlock()
+	s.stop()
+	far[0] = "SITREP_SERVER=unix:" + filepath.Join(dir, "nobody.sock")
+	if code, out, errOut := cli(t, far, "drill", "--channel", "mail"); code != exitFailed || !strings.Contains(errOut, "everybody is tried") || !strings.Contains(out, "REFUSED   Bob") {
+		t.Errorf("without the server: %d %s%s", code, out, errOut)
 	}
 }
 

@@ -90,15 +90,20 @@ func (d *drilled) answers(ctx context.Context, p channels.Prober, timeout time.D
 // probeAll tries every recipient. Once the remote side does not accept us, the rest is
 // left alone.
 func (d *drilled) probeAll(ctx context.Context, p channels.Prober, timeout time.Duration, show *progress) {
-	show.expect(d.Channel, len(d.Recipients))
+	var todo []*drillRecipient
+	for i := range d.Recipients {
+		if d.Recipients[i].Result != drillGone {
+			todo = append(todo, &d.Recipients[i])
+		}
+	}
+	show.expect(d.Channel, len(todo))
 	var refusesUs atomic.Bool
 	var g errgroup.Group
 	g.SetLimit(min(max(d.channel.Spec().Workers, 1), mostProbes))
-	for i := range d.Recipients {
+	for _, r := range todo {
 		if ctx.Err() != nil || refusesUs.Load() {
 			break
 		}
-		r := &d.Recipients[i]
 		g.Go(func() error {
 			if ctx.Err() != nil || refusesUs.Load() {
 				return nil
@@ -158,7 +163,8 @@ type drillSum struct {
 	Refused     int `json:"refused"`
 	Temporary   int `json:"temporary"`
 	NotTried    int `json:"not_tried"` // on channels of which nothing can be tried, too
-	Cut         int `json:"-"`         // of these, those that an interruption has left
+	Suppressed  int `json:"suppressed"`
+	Cut         int `json:"-"` // of these, those that an interruption has left
 }
 
 func sumDrill(all []drilled) drillSum {
@@ -179,6 +185,8 @@ func sumDrill(all []drilled) drillSum {
 				s.Refused++
 			case drillTemporary:
 				s.Temporary++
+			case drillGone:
+				s.Suppressed++
 			default:
 				missed++
 			}

@@ -46,23 +46,16 @@ func (a *app) printSteps(d drilled, s style) {
 
 // printTried prints the recipients: those that do not work first.
 func (a *app) printTried(d drilled, s style) {
-	marks := map[string]string{drillRefused: s.red("REFUSED "), drillTemporary: s.yellow("later   "), drillOK: s.green("ok      ")}
+	marks := map[string]string{drillRefused: s.red("REFUSED "), drillTemporary: s.yellow("later   "), drillOK: s.green("ok      "), drillGone: s.dim("not sent")}
 	left := 0
-	for _, result := range []string{drillRefused, drillTemporary, drillOK, drillNotTried} {
+	for _, result := range []string{drillRefused, drillTemporary, drillOK, drillGone, drillNotTried} {
 		for _, r := range d.Recipients {
 			switch {
 			case r.Result != result:
 			case result == drillNotTried:
 				left++
 			default:
-				line := fmt.Sprintf("    %s  %s", marks[result], addressee(r.Name, r.Address))
-				if r.Required {
-					line += s.bold(" (required by contract)")
-				}
-				if result != drillOK {
-					line += s.dim(" for "+strings.Join(r.Customers, ", ")) + ": " + oneLine(r.Words)
-				}
-				fmt.Fprintln(a.out, line)
+				fmt.Fprintf(a.out, "    %s  %s\n", marks[result], r.words(s))
 			}
 		}
 	}
@@ -72,6 +65,27 @@ func (a *app) printTried(d drilled, s style) {
 	case len(d.Recipients) == 0:
 		fmt.Fprintf(a.out, "    no list has a recipient on it\n")
 	}
+}
+
+// words is "Bob <bob@abc.example> for abc: no such user", or what else is to be said.
+func (r drillRecipient) words(s style) string {
+	line := addressee(r.Name, r.Address)
+	if r.Required {
+		line += s.bold(" (required by contract)")
+	}
+	if r.Result != drillOK {
+		line += s.dim(" for " + strings.Join(r.Customers, ", "))
+	}
+	if r.Words != "" {
+		line += ": " + oneLine(r.Words)
+	}
+	if r.Suppressed != "" || r.Result == drillGone {
+		line += ": " + s.yellow("suppressed since "+r.Since.UTC().Format(time.DateOnly)+": "+oneLine(r.Suppressed))
+	}
+	if r.Ignored {
+		line += " " + ignoredNote
+	}
+	return line
 }
 
 // words is the summary in one line.
@@ -85,6 +99,9 @@ func (s drillSum) words(in style) string {
 	}
 	if s.NotTried > 0 {
 		parts = append(parts, fmt.Sprintf("%d not tried", s.NotTried))
+	}
+	if s.Suppressed > 0 {
+		parts = append(parts, fmt.Sprintf("%d suppressed", s.Suppressed))
 	}
 	text := strings.Join(parts, "; ") + ". Nothing was sent."
 	switch s.code() {

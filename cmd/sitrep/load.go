@@ -59,9 +59,19 @@ func (a *app) load() (*loaded, error) {
 		read.renderers, err = openRenderers(read)
 	}
 	if err != nil {
-		return nil, &coded{exitConfig, fmt.Errorf("the configuration is refused; nothing was sent\n%w", err)}
+		return nil, a.configRefused(err)
 	}
 	return read, nil
+}
+
+// configRefused is err, which is what is wrong with the configuration, for people. Those
+// who wanted to send hear that nothing was sent.
+func (a *app) configRefused(err error) error {
+	words := "the configuration is refused"
+	if a.undone != "" {
+		words += "; " + a.undone
+	}
+	return &coded{exitConfig, fmt.Errorf("%s\n%w", words, err)}
 }
 
 // checks is what config cannot know by itself: the kinds of channels. The channels
@@ -79,13 +89,27 @@ func (a *app) checks(read *loaded) config.Checks {
 			_, err = exitsOf(ch, read.cfg.Page.BaseURL)
 			return errors.Join(err, checkReturns(read.cfg.Bounces, ch, c))
 		},
-		Warn: func(ch config.Channel) error { return warnOfExit(ch, read.cfg.Page.BaseURL) },
-		Address: func(kind, address string) error {
-			if check := kinds[kind].Address; check != nil {
-				return check(address)
-			}
-			return nil
-		},
+		Warn:    func(ch config.Channel) error { return warnOfExit(ch, read.cfg.Page.BaseURL) },
+		Address: func(kind, address string) error { return checkAddress(kinds[kind], address) },
+	}
+}
+
+func checkAddress(kind channels.Kind, address string) error {
+	if kind.Address == nil {
+		return nil
+	}
+	return kind.Address(address)
+}
+
+// addressCheck says what is wrong with an address on a channel of a configuration.
+func addressCheck(cfg *config.Config) func(channel, address string) error {
+	kinds := builtin.Kinds()
+	return func(channel, address string) error {
+		ch, ok := cfg.Channel(channel)
+		if !ok {
+			return nil // that is a mistake of another sort
+		}
+		return checkAddress(kinds[ch.Kind], address)
 	}
 }
 

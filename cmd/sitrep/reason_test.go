@@ -7,6 +7,17 @@ import (
 	"sitrep/ledger"
 )
 
+// What a person took back is said to be that, once.
+func TestReasonOfCancelled(t *testing.T) {
+	for detail, want := range map[string]string{
+		"": "taken back before it was sent", "a person took it back before it was sent": "a person took it back before it was sent",
+	} {
+		if got := reason(ledger.Delivery{Outcome: ledger.Cancelled, Detail: detail}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestReasonOfPending(t *testing.T) {
 	for want, d := range map[string]ledger.Delivery{
 		"not tried yet":           {},

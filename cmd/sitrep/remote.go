@@ -62,7 +62,7 @@ func (a *app) remote() (*remote, error) {
 	}
 	cfg, err := load(path, a.env)
 	if err != nil {
-		return nil, &coded{exitConfig, fmt.Errorf("the configuration is refused; nothing was sent\n%w", err)}
+		return nil, a.configRefused(err)
 	}
 	r, err := a.dial(cfg)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -204,10 +205,25 @@ func (r *remote) named(ctx context.Context, name string) (incident.Party, error)
 		return incident.Party{}, err
 	}
 	p, err := party(&config.Config{Customers: all}, name)
+	if err != nil && r.cfg.Remote.TokenFile != "" { // the server shows those that the token is for
+		return p, &coded{exitUsage, fmt.Errorf("there is no customer %q, or the token is not for it. It is for: %s. Name one of them, or use a token for it", oneLine(name), ids(all))}
+	}
 	if err != nil {
 		return p, err
 	}
 	return r.party(ctx, p.ID)
+}
+
+// ids are those of customers, in words.
+func ids(of []incident.Party) string {
+	var all []string
+	for _, p := range of {
+		all = append(all, p.ID)
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
 }
 
 // farNew is new through a server.

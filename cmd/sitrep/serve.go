@@ -191,7 +191,7 @@ func (d *daemon) run(ctx context.Context) error {
 		go func() { failed <- l.serve() }()
 	}
 	d.say("READY=1")
-	d.warn(d.started)
+	d.warn(d.started, nil)
 	d.log.Info("serving", "version", version, "ledger", d.started.Ledger, "listen", d.started.Serve.Listen, "configuration", d.started.Path)
 
 	select {
@@ -244,14 +244,32 @@ func (d *daemon) event(e dispatcher.Event) {
 	d.server.Event(e)
 	switch e.Kind {
 	case dispatcher.EventSettled:
-		d.log.Info("delivery settled", "outcome", string(e.Outcome), "customer", e.Customer, "channel", e.Channel,
-			"incident", e.Incident, "update", e.Update, "delivery", e.Key, "attempt", e.Attempt, "fault", string(e.Fault))
+		d.log.LogAttrs(context.Background(), slog.LevelInfo, "delivery settled", settledAttrs(e)...)
 	case dispatcher.EventAccepted:
 		if of, is := dispatcher.ReminderOf(e.Incident); is {
 			d.log.Info("reminder accepted", "customer", e.Customer, "incident", of, "update", e.Update, "added", e.Count)
 		}
 	case dispatcher.EventStarted, dispatcher.EventRetry, dispatcher.EventPaused, dispatcher.EventResumed, dispatcher.EventTrouble:
 	}
+}
+
+// settledAttrs are what is known of a delivery that is settled. Of one that was settled
+// without an attempt, for a newer update overtook it or a person took it back, that is
+// less: there is no key without a value.
+func settledAttrs(e dispatcher.Event) []slog.Attr {
+	all := []slog.Attr{slog.String("outcome", string(e.Outcome)), slog.String("customer", e.Customer), slog.String("channel", e.Channel)}
+	for _, x := range []struct{ key, value string }{{"incident", e.Incident}, {"update", e.Update}, {"delivery", e.Key}} {
+		if x.value != "" {
+			all = append(all, slog.String(x.key, x.value))
+		}
+	}
+	if e.Attempt > 0 {
+		all = append(all, slog.Int("attempt", e.Attempt))
+	}
+	if e.Fault != "" {
+		all = append(all, slog.String("fault", string(e.Fault)))
+	}
+	return all
 }
 
 // wakes passes on what other processes on the ledger have accepted.

@@ -50,7 +50,7 @@ type stanza struct {
 }
 
 func (g *generation) setup() server.Setup {
-	return server.Setup{Dispatcher: g.dispatcher, Parties: g.cfg.Customers, RequireNext: g.cfg.RequireNextUpdate, Inputs: g.inputs, Exits: g.exits}
+	return server.Setup{Dispatcher: g.dispatcher, Parties: g.cfg.Customers, RequireNext: g.cfg.RequireNextUpdate, Inputs: g.inputs, Exits: g.exits, Address: addressCheck(g.cfg)}
 }
 
 // build makes everything of a configuration but the dispatcher. Channels that are as

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -89,15 +90,34 @@ func (d *daemon) reloadNow(ctx context.Context) {
 		}
 	}
 	d.log.Info("the configuration is reloaded", "channels", len(next.channels), "kept", kept, "customers", len(next.cfg.Customers))
-	d.warn(next.cfg)
+	d.warn(next.cfg, before.cfg)
 	d.needsRestart(next.cfg)
 }
 
-// warn logs what is allowed in the configuration and hardly meant.
-func (d *daemon) warn(cfg *config.Config) {
+// warn logs what is allowed in the configuration and hardly meant, but for what was said
+// of the one before; nil: there was none.
+func (d *daemon) warn(cfg, before *config.Config) {
+	said := map[config.Problem]int{}
+	if before != nil {
+		for _, w := range before.Warnings() {
+			said[placeless(w)]++
+		}
+	}
 	for _, w := range cfg.Warnings() {
+		if same := placeless(w); said[same] > 0 {
+			said[same]--
+			continue
+		}
 		d.log.Warn("the configuration has a weakness", "warning", w.String())
 	}
+}
+
+// lineOf is a place in a sentence.
+var lineOf = regexp.MustCompile(`:[0-9]+\b`)
+
+// placeless is a warning wherever its line has moved to.
+func placeless(w config.Problem) config.Problem {
+	return config.Problem{File: w.File, What: lineOf.ReplaceAllString(w.What, ""), Remedy: w.Remedy}
 }
 
 // next is the generation of the files as they are now.

@@ -52,8 +52,11 @@ func (a *app) printProblems(file string, problems incident.Problems) {
 		a.printJSON(map[string]any{"refused": "update", "problems": problemList(problems)})
 		return
 	}
-	s := a.style(a.errOut)
-	fmt.Fprintf(a.errOut, "%s %s has %s. Nothing was sent to anyone.\n", s.red("Refused:"), named(file), count(len(problems), "problem"))
+	s, ending := a.style(a.errOut), ""
+	if a.undone != "" {
+		ending = " Nothing was sent to anyone."
+	}
+	fmt.Fprintf(a.errOut, "%s %s has %s.%s\n", s.red("Refused:"), named(file), count(len(problems), "problem"), ending)
 	for _, p := range problems {
 		fmt.Fprintf(a.errOut, "  %s%s %s\n", s.bold(place(file, p.Line)), printable(p.What), printable(p.Remedy))
 	}

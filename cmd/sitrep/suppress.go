@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,8 @@ func (a *app) suppressAddCommand() *cobra.Command {
 		Use:   "add ADDRESS",
 		Short: "Do not write to an address any more",
 		Long: `Has an address not written to any more, from the next update on and for every
-customer. An address that is suppressed already gets the new reason and date.`,
+customer. An address that is suppressed already gets the new reason and date. One that
+no list has is taken too, with a warning: it may be on one tomorrow.`,
 		Example: `  sitrep suppress add alice@abc.example --channel mail --reason "asked for it on the phone"`,
 		Args:    args(1, "the address"),
 		RunE: func(cmd *cobra.Command, list []string) error {
@@ -73,15 +75,17 @@ customer. An address that is suppressed already gets the new reason and date.`,
 func (a *app) suppressRemoveCommand() *cobra.Command {
 	var channel string
 	cmd := &cobra.Command{
-		Use:     "remove ADDRESS",
-		Short:   "Write to an address again, from the next update on",
-		Example: "  sitrep suppress remove alice@abc.example --channel mail",
+		Use:   "remove ADDRESS",
+		Short: "Write to an address again, from the next update on",
+		Long: `Has an address written to again, from the next update on. Without --channel on the one
+channel where it is suppressed; if there are several, it says which.`,
+		Example: "  sitrep suppress remove alice@abc.example\n  sitrep suppress remove alice@abc.example --channel mail",
 		Args:    args(1, "the address"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			return a.suppressRemove(cmd.Context(), channel, list[0])
 		},
 	}
-	cmd.Flags().StringVar(&channel, "channel", "", "the `CHANNEL`'s id")
+	cmd.Flags().StringVar(&channel, "channel", "", "the `CHANNEL`'s id (default: the only one where it is suppressed)")
 	return cmd
 }
 
@@ -143,20 +147,21 @@ func (a *app) suppressAdd(ctx context.Context, x ledger.Suppression) error {
 		return &coded{exitUsage, errors.New("say on which channel and why: --channel mail --reason \"asked for it on the phone\". See 'sitrep suppress add --help'")}
 	}
 	x.At = a.now()
-	var made server.SuppressionView
+	var made server.SuppressedView
 	err := a.suppressing(ctx, writing, func(cfg *config.Config, l ledger.Ledger) (err error) {
-		made, err = server.Suppress(ctx, l, cfg.Customers, x)
-		if bad, ok := errors.AsType[incident.Problems](err); ok {
-			return &coded{exitUsage, fmt.Errorf("nothing was suppressed\n%w", bad)}
-		}
-		return err
+		made, err = server.Suppress(ctx, l, cfg.Customers, addressCheck(cfg), x)
+		return notSuppressed(err)
 	}, func(r *remote) (err error) {
 		made, err = r.Suppress(ctx, x.Channel, x.Address, x.Reason)
-		return err
+		if no, ok := errors.AsType[*client.Refused](err); ok && len(no.Problems) > 0 {
+			err = problemsOf(no.Problems)
+		}
+		return notSuppressed(err)
 	})
 	if err != nil {
 		return err
 	}
+	a.warnUnlisted(made)
 	if a.json {
 		a.printJSON(map[string]any{"suppression": made})
 		return nil
@@ -166,17 +171,55 @@ func (a *app) suppressAdd(ctx context.Context, x ledger.Suppression) error {
 	return nil
 }
 
-func (a *app) suppressRemove(ctx context.Context, channel, address string) error {
-	if channel == "" {
-		return &coded{exitUsage, errors.New("say on which channel: --channel mail. 'sitrep suppress list' shows it")}
+func notSuppressed(err error) error {
+	if bad, ok := errors.AsType[incident.Problems](err); ok {
+		return &coded{exitUsage, fmt.Errorf("nothing was suppressed\n%w", bad)}
 	}
+	return err
+}
+
+// warnUnlisted says that no list has an address, for it may be mistyped.
+func (a *app) warnUnlisted(made server.SuppressedView) {
+	if !made.Unlisted {
+		return
+	}
+	meant := ""
+	if len(made.Near) > 0 {
+		var all []string
+		for _, address := range made.Near {
+			all = append(all, oneLine(address))
+		}
+		meant = " Did you mean " + strings.Join(all, " or ") + "?"
+	}
+	fmt.Fprintf(a.errOut, "%s no list has %s on %s, so nothing changes by it now.%s\n", a.style(a.errOut).yellow("warning:"),
+		oneLine(made.Address), oneLine(made.Channel), meant)
+}
+
+func (a *app) suppressRemove(ctx context.Context, channel, address string) error {
 	there := true
-	err := a.suppressing(ctx, writing, func(_ *config.Config, l ledger.Ledger) (err error) {
+	err := a.suppressing(ctx, writing, func(cfg *config.Config, l ledger.Ledger) (err error) {
+		if channel == "" {
+			all, err := server.Suppressions(ctx, l, cfg.Customers, "")
+			if err != nil {
+				return err
+			}
+			if channel, err = whereSuppressed(all, address); err != nil {
+				return err
+			}
+		}
 		there, err = server.Lift(ctx, l, channel, address)
 		return err
-	}, func(r *remote) error {
-		err := r.Unsuppress(ctx, channel, address)
-		if no, ok := errors.AsType[*client.Refused](err); ok && no.Status == http.StatusNotFound {
+	}, func(r *remote) (err error) {
+		if channel == "" {
+			all, err := r.Suppressions(ctx, "")
+			if err != nil {
+				return err
+			}
+			if channel, err = whereSuppressed(all, address); err != nil {
+				return err
+			}
+		}
+		if err = r.Unsuppress(ctx, channel, address); absent(err) {
 			there, err = false, nil
 		}
 		return err
@@ -193,4 +236,23 @@ func (a *app) suppressRemove(ctx context.Context, channel, address string) error
 	}
 	fmt.Fprintf(a.out, "Removed: %s on %s is written to again, from the next update on.\n", oneLine(address), oneLine(channel))
 	return nil
+}
+
+// whereSuppressed is the only channel on which an address is suppressed.
+func whereSuppressed(all []server.SuppressionView, address string) (string, error) {
+	_, bare := incident.SplitName(address)
+	var on []string
+	for _, x := range all {
+		if strings.EqualFold(x.Address, bare) && !slices.Contains(on, x.Channel) {
+			on = append(on, x.Channel)
+		}
+	}
+	switch len(on) {
+	case 0:
+		return "", &coded{exitUsage, fmt.Errorf("%s is not suppressed on any channel. 'sitrep suppress list' lists what is", oneLine(address))}
+	case 1:
+		return on[0], nil
+	}
+	return "", &coded{exitUsage, fmt.Errorf("%s is suppressed on %s: say on which it is to be written to again, such as --channel %s",
+		oneLine(address), oneLine(strings.Join(on, " and ")), oneLine(on[0]))}
 }

@@ -25,7 +25,7 @@ socket needs none.)
 A token has a role and is for some customers:
 
   viewer   sees incidents, updates, deliveries and lists
-  author   and sends, previews and retries; and cancels, by the API
+  author   and sends, previews, retries and cancels
   admin    and makes and revokes tokens
 
 It is shown once, when it is made; the ledger keeps its hash. The commands work on
@@ -41,13 +41,6 @@ func (a *app) tokenCommand() *cobra.Command {
 	}
 	cmd.AddCommand(a.tokenNewCommand(), a.tokenListCommand(), a.tokenRevokeCommand())
 	return cmd
-}
-
-// grant is what a new token is to be.
-type grant struct {
-	name, role string
-	customers  []string
-	expires    string
 }
 
 func (a *app) tokenNewCommand() *cobra.Command {
@@ -73,26 +66,25 @@ standard error. NAME says whose it is, and is on record with what is done by it.
 }
 
 func (a *app) tokenNew(ctx context.Context, g grant) error {
-	want := server.Grant{Name: g.name, Role: server.Role(g.role), Customers: g.customers}
-	if g.expires != "" {
-		d, err := config.ParseDuration(g.expires)
-		if err != nil || d <= 0 {
-			return &coded{exitUsage, fmt.Errorf("--expires: %q is not a length of time: write it like 90d", oneLine(g.expires))}
-		}
-		want.Expires = a.now().Add(d)
-	}
-	if g.role == "" || len(g.customers) == 0 {
-		return &coded{exitUsage, errors.New("say what the token is for: --role viewer, author or admin, and --customer with ids or '*'. See 'sitrep token new --help'")}
-	}
 	r, err := a.remote()
 	if err != nil {
 		return err
+	}
+	want, wrong := g.read(a.now())
+	known, err := a.customerIDs(ctx, r)
+	if err == nil {
+		wrong = append(wrong, g.strangers(known)...)
+	} else if len(wrong) == 0 {
+		return err
+	}
+	if len(wrong) > 0 {
+		return notMade(wrong)
 	}
 	var token string
 	var made server.TokenView
 	if r != nil {
 		token, made, err = r.NewToken(ctx, client.Grant{Name: want.Name, Role: g.role, Customers: want.Customers, Expires: want.Expires})
-		err = a.explain(r, err)
+		err = a.explain(r, inFlags(err))
 	} else {
 		token, made, err = a.issue(ctx, want)
 	}
@@ -125,13 +117,7 @@ func until(t time.Time) string {
 
 // issue makes a token in the ledger itself.
 func (a *app) issue(ctx context.Context, g server.Grant) (token string, made server.TokenView, err error) {
-	err = a.withTokens(ctx, writing, func(cfg *config.Config, tokens ledger.Tokens) error {
-		for _, id := range g.Customers {
-			known := func(p incident.Party) bool { return p.ID == id }
-			if id != server.AllCustomers && !slices.ContainsFunc(cfg.Customers, known) {
-				return &coded{exitUsage, fmt.Errorf("there is no customer with the id %q. No token was made", oneLine(id))}
-			}
-		}
+	err = a.withTokens(ctx, writing, func(_ *config.Config, tokens ledger.Tokens) error {
 		var row ledger.Token
 		token, row, err = server.Issue(ctx, tokens, g, a.now())
 		made = tokenView(row)

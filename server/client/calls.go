@@ -69,6 +69,19 @@ func (c *Client) Retry(ctx context.Context, key string) (v Retried, err error) {
 	return v, c.do(ctx, call{method: http.MethodPost, path: "/updates/" + url.PathEscape(key) + "/retry", out: &v, once: true})
 }
 
+// Cancelled is how many deliveries were taken back, how many may have arrived before, and
+// of how many an attempt is under way.
+type Cancelled struct {
+	Cancelled int `json:"cancelled"`
+	Unknown   int `json:"unknown"`
+	UnderWay  int `json:"under_way"`
+}
+
+// Cancel takes back what of an update was not sent yet. It is not repeated by itself.
+func (c *Client) Cancel(ctx context.Context, key string) (v Cancelled, err error) {
+	return v, c.do(ctx, call{method: http.MethodPost, path: "/updates/" + url.PathEscape(key) + "/cancel", out: &v, once: true})
+}
+
 // Incident is one incident with its updates.
 func (c *Client) Incident(ctx context.Context, id string) (v server.IncidentView, err error) {
 	return v, c.do(ctx, get("/incidents/"+url.PathEscape(id), nil, &v))
@@ -166,7 +179,7 @@ func (c *Client) Suppressions(ctx context.Context, channel string) ([]server.Sup
 }
 
 // Suppress has an address not written to from the next update on.
-func (c *Client) Suppress(ctx context.Context, channel, address, reason string) (v server.SuppressionView, err error) {
+func (c *Client) Suppress(ctx context.Context, channel, address, reason string) (v server.SuppressedView, err error) {
 	body, err := json.Marshal(map[string]string{"channel": channel, "address": address, "reason": reason})
 	if err != nil {
 		return v, err
