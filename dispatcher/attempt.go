@@ -60,10 +60,10 @@ func (l *lane) giveBack(soft context.Context, h held, now time.Time) (bool, time
 }
 
 func (l *lane) envelope(hard context.Context, c ledger.Claim) (channels.Envelope, error) {
-	ctx, cancel := context.WithTimeout(hard, l.d.o.Lease)
-	defer cancel()
-	m, err := l.crew.cache.get(ctx, c.Rendering)
-	return channels.Envelope{Key: c.Key, To: c.To, Message: m, Thread: c.Thread, Accepted: c.Accepted, List: c.List, Audience: c.Audience, Required: l.requires(c)}, err
+	m, err := l.crew.cache.get(hard, l.d.o.Lease, c.Rendering)
+	return channels.Envelope{
+		Key: c.Key, To: c.To, Message: m, Thread: c.Thread, Accepted: c.Accepted, List: c.List, Audience: c.Audience, Required: l.requires(c),
+	}, err
 }
 
 // send is the attempt itself.

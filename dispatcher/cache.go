@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"sync"
+	"time"
 
 	"sitrep/channels"
 	"sitrep/ledger"
@@ -29,14 +30,17 @@ func newCache(from ledger.Queue) *cache {
 	return &cache{from: from, kept: map[int64]*rendering{}}
 }
 
-// get reads a rendering at most once, however many ask for it together.
-func (c *cache) get(ctx context.Context, id int64) (channels.Message, error) {
+// get reads a rendering at most once, however many ask for it together, and takes
+// patience for it at most.
+func (c *cache) get(ctx context.Context, patience time.Duration, id int64) (channels.Message, error) {
 	r := c.entry(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.loaded {
 		return r.m, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	m, err := c.from.Rendering(ctx, id)
 	if err != nil {
 		return channels.Message{}, err

@@ -96,6 +96,8 @@ type Metrics struct {
 	ledger      prometheus.Counter
 	reload      prometheus.Gauge
 	overflow    prometheus.Gauge
+
+	attempted, settled exemplars // of duration and of latency
 }
 
 // New makes the metrics with every series of the configuration at zero.

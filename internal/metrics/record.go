@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +25,7 @@ func (m *Metrics) Attempt(channel, delivery string, fault channels.Fault, took t
 	if fault != "" {
 		m.failures.WithLabelValues(channel, reasonOf(fault)).Inc()
 	}
-	observe(m.duration.WithLabelValues(channel), took, delivery)
+	m.attempted.observe(m.duration.WithLabelValues(channel), took, delivery)
 }
 
 func resultOf(f channels.Fault) string {
@@ -58,7 +59,7 @@ func (m *Metrics) Settled(customer, channel, severity, outcome, delivery string,
 		return
 	}
 	m.lastSuccess.WithLabelValues(customer, channel).SetToCurrentTime()
-	observe(m.latency.WithLabelValues(channel, severityOf(severity)), age, delivery)
+	m.settled.observe(m.latency.WithLabelValues(channel, severityOf(severity)), age, delivery)
 }
 
 func severities() []string { return []string{"SEV1", "SEV2", "SEV3", "SEV4", "SEV5", labelNone} }
@@ -71,16 +72,31 @@ func severityOf(s string) string {
 	return labelNone
 }
 
-// observe adds a value with the delivery as its exemplar, so that a graph leads to
-// the ledger's row.
-func observe(o prometheus.Observer, took time.Duration, delivery string) {
+// exemplars choose the deliveries by which a graph leads to the ledger's rows. A bucket
+// shows its latest, and a scrape comes every few seconds: more than one in a while would
+// only cost what a good part of a delivery does. A slow one is always worth a look.
+type exemplars struct{ latest atomic.Int64 } // when, in nanoseconds since 1970
+
+const (
+	exemplarEvery = 10 * time.Millisecond
+	exemplarSlow  = time.Second
+)
+
+// due reports whether one that took so long is to be an exemplar.
+func (e *exemplars) due(took time.Duration) bool {
+	now, latest := time.Now().UnixNano(), e.latest.Load()
+	return took >= exemplarSlow || time.Duration(now-latest).Abs() >= exemplarEvery && e.latest.CompareAndSwap(latest, now)
+}
+
+// observe adds a value, some of them with the delivery as exemplar.
+func (e *exemplars) observe(o prometheus.Observer, took time.Duration, delivery string) {
 	seconds := max(0, took).Seconds()
-	e, ok := o.(prometheus.ExemplarObserver)
-	if !ok || delivery == "" {
+	x, ok := o.(prometheus.ExemplarObserver)
+	if !ok || delivery == "" || !e.due(took) {
 		o.Observe(seconds)
 		return
 	}
-	e.ObserveWithExemplar(seconds, prometheus.Labels{"delivery": delivery})
+	x.ObserveWithExemplar(seconds, prometheus.Labels{"delivery": delivery})
 }
 
 // Up says whether a channel works.
