@@ -49,6 +49,8 @@ type intake struct {
 	renderings    []int64 // row ids; 0 while not stored
 	first, last   int64   // ids of the deliveries added
 	pending       int
+
+	args []any // of one statement after the other
 }
 
 func (in *intake) run() error {
@@ -64,30 +66,6 @@ func (in *intake) run() error {
 		}
 	}
 	return in.leave()
-}
-
-// deliveries adds those that are not there, and ends what they overtake.
-func (in *intake) deliveries() error {
-	for i := range in.a.Deliveries {
-		if i%256 == 0 && in.alive() != nil {
-			return in.alive()
-		}
-		if err := in.delivery(&in.a.Deliveries[i]); err != nil {
-			return err
-		}
-	}
-	if in.got.Added == 0 {
-		return nil
-	}
-	if err := in.enclose(); err != nil {
-		return err
-	}
-	if in.late {
-		if err := in.outdated(); err != nil {
-			return err
-		}
-	}
-	return in.supersede()
 }
 
 // update finds the update by its key or records it as the incident's next.
@@ -147,74 +125,6 @@ func (in *intake) advance() error {
 	}
 	in.incident, err = r.LastInsertId()
 	return err
-}
-
-// delivery adds one, unless its recipient is there already.
-func (in *intake) delivery(p *ledger.Planned) error {
-	if in.got.Duplicate {
-		if there, err := in.there(p); there || err != nil {
-			return err
-		}
-	}
-	rendering, err := in.rendering(p.Rendering)
-	if err != nil {
-		return err
-	}
-	r, err := in.insert(p, rendering)
-	if err != nil {
-		return err
-	}
-	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		return in.conflict(p, err)
-	}
-	return in.added(p, r)
-}
-
-func (in *intake) insert(p *ledger.Planned, rendering int64) (sql.Result, error) {
-	outcome, settled, detail := ledger.Pending, int64(0), ""
-	switch {
-	case p.Suppressed != "":
-		outcome, settled, detail = ledger.Suppressed, in.now, ledger.CleanText(p.Suppressed)
-	case in.cancelled:
-		outcome, settled, detail = ledger.Cancelled, in.now, calledBack
-	}
-	return in.exec(`INSERT INTO deliveries (upd, incident, seq, channel, address, key, rendering, accepted, due, expire,
-		outcome, settled, list, audience, name, locale, zone, detail)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
-		in.upd, in.incident, in.seq, p.Channel, p.To.Address, p.Key, rendering, in.at, in.at, micros(p.Expire),
-		string(outcome), settled, p.List, p.Audience, p.To.Name, p.To.Locale, p.To.Zone, detail)
-}
-
-// added keeps the account of what this acceptance has put in.
-func (in *intake) added(p *ledger.Planned, r sql.Result) error {
-	in.got.Added++
-	if p.Suppressed == "" && !in.cancelled {
-		in.pending++
-	}
-	var err error
-	in.last, err = r.LastInsertId()
-	if in.first == 0 {
-		in.first = in.last
-	}
-	return err
-}
-
-// conflict tells a recipient that is there already from a key used twice.
-func (in *intake) conflict(p *ledger.Planned, err error) error {
-	if err != nil {
-		return err
-	}
-	there, err := in.there(p)
-	if err == nil && !there {
-		err = fmt.Errorf("the delivery key %s is that of another delivery", p.Key)
-	}
-	return err
-}
-
-// there reports whether the update has a delivery for this recipient.
-func (in *intake) there(p *ledger.Planned) (bool, error) {
-	return in.row(`SELECT 1 FROM deliveries WHERE incident = ? AND channel = ? AND address = ? AND seq = ?`,
-		[]any{in.incident, p.Channel, p.To.Address, in.seq}, []any{new(int)})
 }
 
 // rendering is the row of a rendering; equal ones of an update share one.

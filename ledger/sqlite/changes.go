@@ -159,20 +159,20 @@ func (t *tx) cancel(update string, now int64, got *ledger.Cancellation) error {
 // lapsed puts the attempts of leases that have ended on record, as the next claim
 // would have.
 func (t *tx) lapsed(upd, now int64) error {
-	var all []found
+	var all []lapse
 	err := t.each(`SELECT id, attempt, since FROM leases WHERE upd = ? AND until <= ?`, []any{upd, now}, func(rows *sql.Rows) error {
-		var f found
-		err := rows.Scan(&f.ID, &f.leaseN, &f.leased)
-		all = append(all, f)
+		var l lapse
+		err := rows.Scan(&l.id, &l.attempt, &l.since)
+		all = append(all, l)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	ids := make([]int64, len(all))
-	for i := range all {
-		ids[i] = all[i].ID
-		if err := t.interrupted(&all[i]); err != nil {
+	for i, l := range all {
+		ids[i] = l.id
+		if err := t.interrupted(l); err != nil {
 			return err
 		}
 	}

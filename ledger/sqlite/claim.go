@@ -3,7 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -14,12 +14,12 @@ import (
 
 // claimable lists a channel's deliveries that are neither leased nor behind an older
 // one of the same incident and recipient, written or still to be written, the soonest
-// due first.
+// due first; whether they are plain (see found), and the thread of the last one that
+// was delivered to the recipient.
 //
 // Whether an older one is pending is asked only of updates that are not finished,
 // which is usually none.
-const claimable = `SELECT d.id, d.upd, d.key, d.due, d.attempts, d.interrupted, d.reopened, d.address, d.name, d.locale, d.zone,
-		d.rendering, d.fault, d.list, d.audience, d.seq, d.accepted, d.expire, coalesce(l.attempt, 0), coalesce(l.since, 0),
+const claimable = `SELECT d.id, d.upd, d.rendering, d.accepted, d.key, d.due, l.id IS NULL AND d.attempts = 0 AND d.interrupted = 0 AND d.reopened = 0,
 		CASE WHEN d.seq = 1 THEN '' ELSE coalesce((SELECT o.thread FROM deliveries o WHERE o.incident = d.incident AND o.channel = d.channel
 			AND o.address = d.address AND o.seq < d.seq AND o.outcome = 'delivered' ORDER BY o.seq DESC LIMIT 1), '') END
 	FROM deliveries d INDEXED BY deliveries_pending
@@ -56,10 +56,11 @@ func (l *Ledger) Claim(ctx context.Context, r ledger.ClaimRequest) (ledger.Claim
 
 // found is a claimable delivery.
 type found struct {
-	ledger.Claim
-	upd, due       int64
-	attempts       int   // settled ones
-	leased, leaseN int64 // of a lease that has ended: since when, which attempt
+	id, upd, rendering, accepted, due int64
+
+	key    string
+	plain  bool // it is as it was written: never claimed, never reopened
+	thread string
 }
 
 func (t *tx) claim(r ledger.ClaimRequest) (ledger.Claimed, error) {
@@ -80,27 +81,108 @@ func (t *tx) claim(r ledger.ClaimRequest) (ledger.Claimed, error) {
 	if err != nil {
 		return got, err
 	}
-	of := make([]int64, 0, len(all)) // the updates of the claims
-	for _, f := range all {
-		if len(got.Claims) >= r.Limit || f.due > now {
-			next = sooner(next, f.due)
-			break
-		}
-		if f.leaseN > 0 {
-			if err := t.interrupted(&f); err != nil {
-				return got, err
-			}
-			t.became(now, f.ID)
-		}
-		f.Attempt = f.attempts + 1
-		got.Claims = append(got.Claims, f.Claim)
-		of = append(of, f.upd)
+	n := 0
+	for n < len(all) && n < r.Limit && all[n].due <= now {
+		n++
+	}
+	if n < len(all) {
+		next = sooner(next, all[n].due)
 	}
 	if p != nil && next != 0 {
 		next = max(next, micros(p.Until))
 	}
 	got.Next = instant(next)
-	return got, errors.Join(t.identify(got.Claims, of), t.lease(got.Claims, r))
+	if got.Claims, err = t.claims(all[:n], r); err != nil {
+		return got, err
+	}
+	return got, t.lease(got.Claims, r)
+}
+
+// claimables returns one more than asked for: when that one is due is worth knowing.
+func (t *tx) claimables(r ledger.ClaimRequest, now int64) ([]found, error) {
+	limit := max(r.Limit, 0)
+	query, args := claimAny, []any{r.Channel, now, limit + 1}
+	if r.Incident != "" {
+		query, args = claimOfIncident, []any{r.Channel, now, r.Incident, limit + 1}
+	}
+	all := make([]found, 0, min(limit+1, 1024))
+	err := t.each(query, args, func(rows *sql.Rows) error {
+		var f found
+		err := rows.Scan(&f.id, &f.upd, &f.rendering, &f.accepted, &f.key, &f.due, &f.plain, &f.thread)
+		all = append(all, f)
+		return err
+	})
+	return all, err
+}
+
+// claims are those of deliveries that were found, in their order.
+func (t *tx) claims(all []found, r ledger.ClaimRequest) ([]ledger.Claim, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	claims, of := make([]ledger.Claim, len(all)), make([]int64, len(all)) // of: their updates
+	stored := map[int64]int{}                                             // those to be read, by id
+	for i, f := range all {
+		if row, known := t.w.fresh.take(f.key); known && row.is(f) {
+			claims[i], of[i] = row.claim(), row.upd
+		} else {
+			stored[f.id] = i
+		}
+	}
+	if err := t.stored(stored, claims, of, micros(r.Now)); err != nil {
+		return nil, err
+	}
+	for i, f := range all {
+		c := &claims[i]
+		c.ID, c.Channel, c.Owner, c.Thread = f.id, r.Channel, r.Owner, channels.Thread(f.thread)
+		c.Attempt++ // until here it counts those that were made
+	}
+	return claims, t.identify(claims, of)
+}
+
+// stored reads claims from the file.
+func (t *tx) stored(at map[int64]int, claims []ledger.Claim, of []int64, now int64) error {
+	if len(at) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(at))
+	var lapsed []lapse
+	err := t.each(`SELECT d.id, d.upd, d.key, d.attempts, d.interrupted, d.reopened, d.address, d.name, d.locale, d.zone,
+			d.rendering, d.fault, d.list, d.audience, d.seq, d.accepted, d.expire, coalesce(l.attempt, 0), coalesce(l.since, 0)
+		FROM json_each(?) j CROSS JOIN deliveries d ON d.id = j.value LEFT JOIN leases l ON l.id = d.id`, []any{list(ids)}, func(rows *sql.Rows) error {
+		c, upd, l, err := scanClaim(rows)
+		claims[at[c.ID]], of[at[c.ID]] = c, upd
+		if l.attempt > 0 {
+			lapsed = append(lapsed, l)
+		}
+		return err
+	})
+	for _, l := range lapsed {
+		if err == nil {
+			c := &claims[at[l.id]]
+			c.Interrupted, c.Attempt = true, l.attempt
+			err = t.interrupted(l)
+			t.became(now, l.id)
+		}
+	}
+	return err
+}
+
+// lapse is a lease that has ended without a settlement.
+type lapse struct {
+	id, since int64
+	attempt   int
+}
+
+func scanClaim(rows *sql.Rows) (c ledger.Claim, upd int64, l lapse, err error) {
+	var accepted, expire int64
+	var fault string
+	err = rows.Scan(&c.ID, &upd, &c.Key, &c.Attempt, &c.Interrupted, &c.Reopened, &c.To.Address, &c.To.Name, &c.To.Locale, &c.To.Zone,
+		&c.Rendering, &fault, &c.List, &c.Audience, &c.Seq, &accepted, &expire, &l.attempt, &l.since)
+	c.Ambiguous = channels.Fault(fault) == channels.Ambiguous
+	c.Accepted, c.Expire = instant(accepted), instant(expire)
+	l.id = c.ID
+	return c, upd, l, err
 }
 
 // identify fills in what deliveries of an update share. Most claims are of one or two
@@ -121,36 +203,6 @@ func (t *tx) identify(claims []ledger.Claim, of []int64) error {
 		c.Incident, c.Update, c.Customer, c.Severity = k.Incident, k.Update, k.Customer, k.Severity
 	}
 	return err
-}
-
-// claimables returns one more than asked for: when that one is due is worth knowing.
-func (t *tx) claimables(r ledger.ClaimRequest, now int64) ([]found, error) {
-	limit := max(r.Limit, 0)
-	query, args := claimAny, []any{r.Channel, now, limit + 1}
-	if r.Incident != "" {
-		query, args = claimOfIncident, []any{r.Channel, now, r.Incident, limit + 1}
-	}
-	all := make([]found, 0, min(limit+1, 1024))
-	err := t.each(query, args, func(rows *sql.Rows) error {
-		f, err := scanFound(rows)
-		f.Channel, f.Owner = r.Channel, r.Owner
-		all = append(all, f)
-		return err
-	})
-	return all, err
-}
-
-func scanFound(rows *sql.Rows) (found, error) {
-	var f found
-	var accepted, expire int64
-	var fault, thread string
-	err := rows.Scan(&f.ID, &f.upd, &f.Key, &f.due, &f.attempts, &f.Interrupted, &f.Reopened, &f.To.Address, &f.To.Name, &f.To.Locale, &f.To.Zone,
-		&f.Rendering, &fault, &f.List, &f.Audience, &f.Seq, &accepted, &expire,
-		&f.leaseN, &f.leased, &thread)
-	f.Ambiguous = channels.Fault(fault) == channels.Ambiguous
-	f.Thread = channels.Thread(thread)
-	f.Accepted, f.Expire = instant(accepted), instant(expire)
-	return f, err
 }
 
 // lease takes them all.
@@ -182,13 +234,12 @@ func list(ids []int64) string {
 }
 
 // interrupted puts the attempt of a lease that has ended on record, but for the feed.
-func (t *tx) interrupted(f *found) error {
-	f.Interrupted, f.attempts = true, int(f.leaseN)
-	if _, err := t.exec(`UPDATE deliveries SET interrupted = 1, attempts = ? WHERE id = ?`, f.leaseN, f.ID); err != nil {
+func (t *tx) interrupted(l lapse) error {
+	if _, err := t.exec(`UPDATE deliveries SET interrupted = 1, attempts = ? WHERE id = ?`, l.attempt, l.id); err != nil {
 		return err
 	}
-	return t.attempt(f.ID, ledger.Attempt{
-		Number: int(f.leaseN), Fault: channels.Ambiguous, Interrupted: true, Detail: lost, Started: instant(f.leased),
+	return t.attempt(l.id, ledger.Attempt{
+		Number: l.attempt, Fault: channels.Ambiguous, Interrupted: true, Detail: lost, Started: instant(l.since),
 	})
 }
 

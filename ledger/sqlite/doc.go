@@ -17,14 +17,19 @@
 //
 // # How it works
 //
-// One connection writes, one caller at a time, in the order they came; waiting ends
-// with the caller's context, a transaction once begun is finished or rolled back
-// whole. A few other connections read and are never in the way of the writer.
+// One connection writes. Callers who wait for it are served together, in the order they
+// came, and share one commit and its flush of the disk; what each of them writes is whole
+// or not there, whatever becomes of the others (group.go). Waiting ends with the caller's
+// context. A few other connections read and are never in the way of the writer.
 //
 // A claim writes only a lease, a narrow row beside the delivery, so that the wide
 // row and its indexes are written twice in a delivery's life: when it is accepted
 // and when it is settled. Settled deliveries leave the queue's index, so claims and
 // counts of what is pending do not grow slower with the years.
+//
+// Deliveries are added and settled many by one statement, and what this process has just
+// written is claimed from memory once the file has said that it may be (insert.go,
+// fresh.go). All three are for speed alone: nothing depends on them but that.
 //
 // An update that is not wholly written counts one pending delivery that does not exist.
 // So it is among the unfinished updates, which are all that a claim looks at to find

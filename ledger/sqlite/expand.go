@@ -15,7 +15,7 @@ var _ ledger.Expander = (*Ledger)(nil)
 
 // PutRoster implements [ledger.Expander].
 func (l *Ledger) PutRoster(ctx context.Context, digest string, now time.Time, chunks iter.Seq[[]byte]) error {
-	return l.write(ctx, func(t *tx) error {
+	return l.writeAlone(ctx, func(t *tx) error {
 		known, err := t.changed(`UPDATE rosters SET used = max(used, ?) WHERE digest = ?`, micros(now), digest)
 		if known > 0 || err != nil {
 			return err

@@ -65,3 +65,53 @@ func Statements() map[string]string {
 	}
 	return all
 }
+
+// Exec runs a statement of a transaction.
+type Exec func(query string, args ...any) error
+
+// Work has work written as everything is.
+func (l *Ledger) Work(ctx context.Context, work func(Exec) error) error {
+	return l.write(ctx, func(t *tx) error { return work(t.run) })
+}
+
+// WorkAlone is Work for what takes long.
+func (l *Ledger) WorkAlone(ctx context.Context, work func(Exec) error) error {
+	return l.writeAlone(ctx, func(t *tx) error { return work(t.run) })
+}
+
+// Read has use called for every row of a query, in a transaction that writes.
+func (l *Ledger) Read(ctx context.Context, query string, use func()) error {
+	return l.write(ctx, func(t *tx) error {
+		return t.each(query, nil, func(*sql.Rows) error {
+			use()
+			return nil
+		})
+	})
+}
+
+func (t *tx) run(query string, args ...any) error {
+	_, err := t.exec(query, args...)
+	return err
+}
+
+// Waiting is how much work waits.
+func (l *Ledger) Waiting() int {
+	l.queue.mu.Lock()
+	defer l.queue.mu.Unlock()
+	return len(l.queue.jobs)
+}
+
+// ErrClosed is errClosed.
+var ErrClosed = errClosed
+
+// What the tests ask of the rows kept in memory, and of statements of many rows.
+const (
+	FreshMost = freshMost
+	Together  = together
+)
+
+// Fresh is how many deliveries are kept in memory.
+func (l *Ledger) Fresh() int {
+	defer l.Occupy()()
+	return len(l.fresh.rows)
+}

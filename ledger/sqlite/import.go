@@ -10,7 +10,7 @@ import (
 
 // Import implements [ledger.Importer].
 func (l *Ledger) Import(ctx context.Context, rows iter.Seq2[ledger.Row, error]) error {
-	return l.write(ctx, func(t *tx) error {
+	return l.writeAlone(ctx, func(t *tx) error {
 		if err := t.empty(); err != nil {
 			return err
 		}

@@ -45,6 +45,8 @@ func child(path, round string) error {
 		return holdForEver(path)
 	case limitRound:
 		return growAgainstALimit(path)
+	case groupRound:
+		return growTogether(path)
 	}
 	n, err := strconv.Atoi(round)
 	if err != nil {

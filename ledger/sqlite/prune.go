@@ -26,7 +26,7 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (ledger.Pruned, er
 	for _, n := range incidents {
 		for more := true; more && err == nil; {
 			var p pruning
-			err = l.write(ctx, func(t *tx) error {
+			err = l.writeAlone(ctx, func(t *tx) error {
 				p = pruning{tx: t, incident: n, before: micros(before)}
 				var err error
 				more, err = p.run()
@@ -51,7 +51,7 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (ledger.Pruned, er
 func (l *Ledger) pruneRosters(ctx context.Context, before int64) error {
 	const idle = ` FROM rosters WHERE used < ? AND NOT EXISTS (SELECT 1 FROM expansions x WHERE x.roster = rosters.digest)`
 	for more := true; more; {
-		err := l.write(ctx, func(t *tx) error {
+		err := l.writeAlone(ctx, func(t *tx) error {
 			var digest string
 			var err error
 			more, err = t.row(`SELECT digest`+idle+` LIMIT 1`, []any{before}, []any{&digest})

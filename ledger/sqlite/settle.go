@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"sitrep/ledger"
@@ -40,60 +41,111 @@ func (t *tx) settleAll(all []ledger.Settlement) ([]ledger.Verdict, error) {
 	}
 	verdicts := make([]ledger.Verdict, len(all))
 	ids := make([]int64, 0, len(all))
-	done := map[int64]int{} // by update: how many are no longer pending
+	done := map[int64]int{}           // by update: how many are no longer pending
+	usual := make([]int, 0, len(all)) // which of all
 	for i, s := range all {
 		if i%256 == 0 && t.alive() != nil {
 			return nil, t.alive()
 		}
-		l, ok := held[s.ID]
-		if !ok || l.owner != s.Owner || l.attempt != s.Attempt {
+		upd, ok := held[holder{s.ID, s.Owner, s.Attempt}]
+		if !ok {
 			continue
 		}
-		delete(held, s.ID)
+		delete(held, holder{s.ID, s.Owner, s.Attempt})
 		ids = append(ids, s.ID)
-		outcome, err := t.settle(s.Clean())
-		if err != nil {
+		s = s.Clean()
+		outcome := s.Outcome
+		if asUsual(s) {
+			usual = append(usual, i)
+		} else if outcome, err = t.settle(s); err != nil {
 			return nil, err
 		}
 		if outcome != ledger.Pending {
-			done[l.upd]++
+			done[upd]++
 		}
 		if outcome != ledger.Pending || !s.Untried {
 			t.became(micros(s.Ended), s.ID)
 		}
 		verdicts[i] = ledger.Verdict{Applied: true, Outcome: outcome}
 	}
-	return verdicts, errors.Join(t.release(ids), t.finish(done))
+	// One after the other, each only if none has failed: SQLite may have rolled back, and
+	// what came then would be written without the rest.
+	if err := t.delivered(all, usual); err != nil {
+		return nil, err
+	}
+	if err := t.release(ids); err != nil {
+		return nil, err
+	}
+	return verdicts, t.finish(done)
 }
 
-// lease is who may settle a delivery.
-type lease struct {
-	upd     int64
+// holder is who may settle a delivery.
+type holder struct {
+	id      int64
 	owner   string
 	attempt int
 }
 
-// leases returns those that exist of the settlements' deliveries.
-func (t *tx) leases(all []ledger.Settlement) (map[int64]lease, error) {
-	ids := make([]int64, len(all))
-	for i, s := range all {
-		ids[i] = s.ID
+// leases returns the updates of those that exist of the settlements' deliveries.
+func (t *tx) leases(all []ledger.Settlement) (map[holder]int64, error) {
+	of := map[holder][]int64{} // by owner and attempt, which are the same for most
+	for _, s := range all {
+		h := holder{owner: s.Owner, attempt: s.Attempt}
+		of[h] = append(of[h], s.ID)
 	}
-	held := make(map[int64]lease, len(all))
-	err := t.each(`SELECT l.id, l.upd, l.owner, l.attempt FROM json_each(?) j CROSS JOIN leases l ON l.id = j.value`, []any{list(ids)},
-		func(rows *sql.Rows) error {
-			var id int64
-			var l lease
-			err := rows.Scan(&id, &l.upd, &l.owner, &l.attempt)
-			held[id] = l
-			return err
-		})
-	return held, err
+	held := make(map[holder]int64, len(all))
+	for h, ids := range of {
+		err := t.each(`SELECT l.id, l.upd FROM json_each(?) j CROSS JOIN leases l ON l.id = j.value AND l.owner = ? AND l.attempt = ?`,
+			[]any{list(ids), h.owner, h.attempt}, func(rows *sql.Rows) error {
+				var upd int64
+				err := rows.Scan(&h.id, &upd)
+				held[h] = upd
+				return err
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return held, nil
 }
 
 func (t *tx) release(ids []int64) error {
 	_, err := t.exec(`DELETE FROM leases WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
 	return err
+}
+
+// asUsual reports what becomes of most: delivered at the first attempt, and nothing
+// more to say.
+func asUsual(s ledger.Settlement) bool {
+	return s.Outcome == ledger.Delivered && s.Attempt == 1 && s.Fault == "" && s.Detail == "" && !s.Untried && !s.Suppress && !s.Ended.IsZero()
+}
+
+var (
+	deliveredOne  = `UPDATE deliveries SET outcome = 'delivered', attempts = 1, settled = ?2, remote = ?3, permalink = ?4, thread = ?5 WHERE id = ?1`
+	deliveredMany = `UPDATE OR FAIL deliveries SET outcome = 'delivered', attempts = 1, settled = v.column2, remote = v.column3,
+		permalink = v.column4, thread = v.column5
+		FROM (VALUES ` + strings.Repeat(`(?,?,?,?,?),`, together-1) + `(?,?,?,?,?)) v WHERE id = v.column1`  // OR FAIL: see insertion
+)
+
+// delivered records those settlements as usual.
+func (t *tx) delivered(all []ledger.Settlement, which []int) error {
+	args := make([]any, 0, 5*together)
+	for len(which) > 0 {
+		query, n := deliveredMany, together
+		if len(which) < together {
+			query, n = deliveredOne, 1
+		}
+		args = args[:0]
+		for _, i := range which[:n] {
+			s := all[i].Clean()
+			args = append(args, s.ID, micros(s.Ended), s.Receipt.RemoteID, s.Receipt.Permalink, string(s.Receipt.Thread))
+		}
+		if _, err := t.exec(query, args...); err != nil {
+			return err
+		}
+		which = which[n:]
+	}
+	return nil
 }
 
 // settle records one whose lease is ours and returns what became of it.
@@ -107,7 +159,13 @@ func (t *tx) settle(s ledger.Settlement) (ledger.Outcome, error) {
 			return "", err
 		}
 	}
-	return s.Outcome, errors.Join(t.record(s), t.note(s), t.suppress(s))
+	if err := t.record(s); err != nil {
+		return "", err
+	}
+	if err := t.note(s); err != nil {
+		return "", err
+	}
+	return s.Outcome, t.suppress(s)
 }
 
 // overtaken is Superseded if the delivery was ever tried and a newer update was
@@ -129,13 +187,6 @@ func (t *tx) record(s ledger.Settlement) error {
 	attempts := s.Attempt
 	if s.Untried {
 		attempts--
-	}
-	if s.Outcome == ledger.Delivered && s.Attempt == 1 && !s.Untried && s.Detail+s.Receipt.Permalink+string(s.Receipt.Thread) == "" {
-		// Most are like this: what is not set cannot be there. Values to bind are
-		// a good part of what a statement costs.
-		_, err := t.exec(`UPDATE deliveries SET outcome = 'delivered', attempts = 1, settled = ?, remote = ? WHERE id = ?`,
-			micros(s.Ended), s.Receipt.RemoteID, s.ID)
-		return err
 	}
 	if s.Outcome == ledger.Delivered {
 		_, err := t.exec(`UPDATE deliveries SET outcome = 'delivered', attempts = ?1, settled = ?2, remote = ?3, permalink = ?4, thread = ?5,

@@ -17,9 +17,11 @@ type writer struct {
 	file  os.FileInfo // as it was when we opened it
 	db    *sql.DB
 	conn  *sql.Conn
-	turn  chan struct{} // holds a token while somebody writes; the runtime queues in order
+	turn  chan struct{} // holds a token while somebody writes
 	stmts map[string]*sql.Stmt
 	gone  bool
+	queue queue
+	fresh fresh
 
 	readOnly bool // then there is no connection
 }
@@ -60,59 +62,9 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.conn.Close(), w.db.Close())...)
 }
 
-// write runs work in one durable transaction. It waits for its turn as long as ctx
-// lasts; once work has begun it is committed or rolled back whole.
-func (w *writer) write(ctx context.Context, work func(*tx) error) error {
-	if w.readOnly {
-		return w.refuse()
-	}
-	select {
-	case w.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-w.turn }()
-	if w.gone {
-		return errClosed
-	}
-	if now, err := os.Stat(w.path); err != nil || !os.SameFile(now, w.file) {
-		return errMoved(w.path)
-	}
-	return explain(ctx, w.path, w.transact(ctx, work))
-}
-
 // refuse says that nothing is written here.
 func (w *writer) refuse() error {
 	return fmt.Errorf("nothing was recorded in %s: %w", w.path, ledger.ErrReadOnly)
-}
-
-func (w *writer) transact(ctx context.Context, work func(*tx) error) (err error) {
-	t := &tx{w: w, ctx: ctx}
-	if err := w.begin(ctx, t); err != nil {
-		return err
-	}
-	done := false
-	defer func() {
-		if !done {
-			// SQLite has rolled back by itself after some errors; then this
-			// one says so, and there is nothing to do about it.
-			_, _ = t.exec("ROLLBACK")
-		}
-	}()
-	if err := work(t); err != nil {
-		return err
-	}
-	if err := t.publish(); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if _, err := t.exec("COMMIT"); err != nil {
-		return err
-	}
-	done = true
-	return nil
 }
 
 // begin takes the file's write lock. Another process may hold it.
@@ -198,11 +150,14 @@ func (t *tx) each(query string, args []any, use func(*sql.Rows) error) error {
 	return drain(rows, use)
 }
 
-func drain(rows *sql.Rows, use func(*sql.Rows) error) error {
+// drain closes rows in any case: a statement left half read goes on from there when it
+// is used again.
+func drain(rows *sql.Rows, use func(*sql.Rows) error) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		if err := use(rows); err != nil {
-			return errors.Join(err, rows.Close())
+			return err
 		}
 	}
-	return errors.Join(rows.Err(), rows.Close())
+	return rows.Err()
 }
