@@ -94,7 +94,7 @@ func (in *intake) leave() error {
 // Expand implements [ledger.Expander].
 func (l *Ledger) Expand(ctx context.Context, e ledger.Expanded) (ledger.Accepted, error) {
 	var got ledger.Accepted
-	err := l.write(ctx, func(t *tx) error {
+	err := l.writeLarge(ctx, func(t *tx) error {
 		got = ledger.Accepted{}
 		in := intake{tx: t, now: micros(e.Now), got: &got}
 		in.a.Update.Key, in.a.Deliveries = e.Update, e.Deliveries

@@ -20,7 +20,8 @@ import (
 type job struct {
 	ctx   context.Context //nolint:containedctx // whoever has the turn works for others
 	work  func(*tx) error
-	alone bool // it takes long, and nobody is to wait for it
+	large bool // it writes many pages: with a savepoint SQLite would copy each of them, so it is the first of its turn
+	alone bool // it takes long, and nobody is to wait for it; also large
 
 	done  chan struct{} // closed when err is known
 	err   error
@@ -53,12 +54,11 @@ func (q *queue) withdraw(j *job) bool {
 	return i >= 0
 }
 
-// next takes the first job that waits, or nil. Unless it is the first of its turn it is
-// not one that wants to be alone.
+// next takes the first job that waits, or nil. A large one is the first of its turn.
 func (q *queue) next(first bool) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.jobs) == 0 || q.jobs[0].alone && !first {
+	if len(q.jobs) == 0 || q.jobs[0].large && !first {
 		return nil
 	}
 	j := q.jobs[0]
@@ -73,9 +73,14 @@ func (w *writer) write(ctx context.Context, work func(*tx) error) error {
 	return w.do(&job{ctx: ctx, work: work, done: make(chan struct{})})
 }
 
+// writeLarge is write for work that writes many pages.
+func (w *writer) writeLarge(ctx context.Context, work func(*tx) error) error {
+	return w.do(&job{ctx: ctx, work: work, large: true, done: make(chan struct{})})
+}
+
 // writeAlone is write for work that takes long.
 func (w *writer) writeAlone(ctx context.Context, work func(*tx) error) error {
-	return w.do(&job{ctx: ctx, work: work, alone: true, done: make(chan struct{})})
+	return w.do(&job{ctx: ctx, work: work, large: true, alone: true, done: make(chan struct{})})
 }
 
 func (w *writer) do(j *job) error {

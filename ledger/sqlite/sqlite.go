@@ -108,7 +108,7 @@ func writePragmas() []string {
 		"synchronous(full)",
 		"foreign_keys(1)",
 		"automatic_index(0)",
-		"cache_size(-16000)",
+		"cache_size(-8000)",
 		"journal_size_limit(67108864)",
 		"temp_store(memory)",
 	}
