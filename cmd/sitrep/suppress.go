@@ -198,26 +198,18 @@ func (a *app) warnUnlisted(made server.SuppressedView) {
 func (a *app) suppressRemove(ctx context.Context, channel, address string) error {
 	there := true
 	err := a.suppressing(ctx, writing, func(cfg *config.Config, l ledger.Ledger) (err error) {
-		if channel == "" {
-			all, err := server.Suppressions(ctx, l, cfg.Customers, "")
-			if err != nil {
-				return err
-			}
-			if channel, err = whereSuppressed(all, address); err != nil {
-				return err
-			}
+		channel, err = whereSuppressed(channel, address, func() ([]server.SuppressionView, error) {
+			return server.Suppressions(ctx, l, cfg.Customers, "")
+		})
+		if err != nil {
+			return err
 		}
 		there, err = server.Lift(ctx, l, channel, address)
 		return err
 	}, func(r *remote) (err error) {
-		if channel == "" {
-			all, err := r.Suppressions(ctx, "")
-			if err != nil {
-				return err
-			}
-			if channel, err = whereSuppressed(all, address); err != nil {
-				return err
-			}
+		channel, err = whereSuppressed(channel, address, func() ([]server.SuppressionView, error) { return r.Suppressions(ctx, "") })
+		if err != nil {
+			return err
 		}
 		if err = r.Unsuppress(ctx, channel, address); absent(err) {
 			there, err = false, nil
@@ -238,8 +230,16 @@ func (a *app) suppressRemove(ctx context.Context, channel, address string) error
 	return nil
 }
 
-// whereSuppressed is the only channel on which an address is suppressed.
-func whereSuppressed(all []server.SuppressionView, address string) (string, error) {
+// whereSuppressed is the channel, or where none is named the only one of all on which an
+// address is suppressed.
+func whereSuppressed(channel, address string, list func() ([]server.SuppressionView, error)) (string, error) {
+	if channel != "" {
+		return channel, nil
+	}
+	all, err := list()
+	if err != nil {
+		return "", err
+	}
 	_, bare := incident.SplitName(address)
 	var on []string
 	for _, x := range all {

@@ -20,25 +20,8 @@ type cutter struct {
 // startCutter starts one in front of the relay at a port of 127.0.0.1.
 func startCutter(t *testing.T, relay string) *cutter {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cutter{port: port, to: "127.0.0.1:" + relay}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return // the test is over
-			}
-			go c.serve(conn)
-		}
-	}()
+	c := &cutter{to: "127.0.0.1:" + relay}
+	c.port = answering(t, c.serve)
 	return c
 }
 

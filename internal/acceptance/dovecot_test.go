@@ -99,18 +99,7 @@ func startDovecot(t *testing.T, maildir string, ca authority) dovecot {
 // sockets are in it.
 func dovecotDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sitrep-dovecot-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := openDir(t, "dovecot")
 	home := filepath.Join(dir, "home")
 	if err := os.Mkdir(home, 0o755); err != nil {
 		t.Fatal(err)

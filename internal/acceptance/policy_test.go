@@ -20,25 +20,8 @@ type greylist struct {
 
 func newGreylist(t *testing.T) *greylist {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &greylist{port: port, seen: map[string]int{}}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return // the test is over
-			}
-			go g.serve(conn)
-		}
-	}()
+	g := &greylist{seen: map[string]int{}}
+	g.port = answering(t, g.serve)
 	return g
 }
 

@@ -64,18 +64,7 @@ func startPostfixWith(t *testing.T, main, master string) *postfix {
 // t.TempDir is not.
 func postfixDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sitrep-postfix-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := openDir(t, "postfix")
 	for name, owner := range map[string]string{"etc": "root", "queue": "root", "log": "root", "data": "postfix", "mail": "nobody"} {
 		path := filepath.Join(dir, name)
 		if err := os.Mkdir(path, 0o755); err != nil {
