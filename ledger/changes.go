@@ -13,9 +13,10 @@ import (
 var ErrForgotten = errors.New("the change feed does not reach back that far")
 
 // Changes is the feed of everything that becomes of updates and deliveries, whoever
-// causes it: every process on the ledger sees the same changes in the same order.
-// It is an add-on. The feed is written in the transaction that makes the change, so
-// it holds neither more nor less than what happened.
+// causes it: every process on the ledger sees the same changes in the same order. Those
+// of one delivery are in the order in which they happened; of two deliveries one may be
+// told of first that changed last. It is an add-on. What was committed before Changes or
+// Latest is called is in the feed, and nothing else is.
 type Changes interface {
 	// Changes returns up to limit changes after a cursor, oldest first. The empty
 	// cursor is the beginning of what is kept. A cursor that is not known is

@@ -60,6 +60,9 @@ func (in *intake) run() error {
 	if err := in.deliveries(); err != nil {
 		return err
 	}
+	if in.a.Rest == nil {
+		in.w.packs.forget(in.upd)
+	}
 	if in.got.Duplicate && in.got.Added > 0 {
 		if err := in.announce(in.upd, in.at); err != nil {
 			return err
@@ -88,6 +91,10 @@ func (in *intake) update() error {
 	in.got.Update = truncated(u)
 	in.seq = u.Seq
 	if in.upd, err = r.LastInsertId(); err != nil {
+		return err
+	}
+	in.account()
+	if err := in.unpackWhere(`incident = ?`, in.incident); err != nil {
 		return err
 	}
 	return in.announce(in.upd, in.at)

@@ -25,6 +25,9 @@ func (l *Ledger) Backup(ctx context.Context, file string) error {
 	if _, err := os.Lstat(file); err == nil {
 		return fmt.Errorf("the backup %s is there already (%w) and was left as it is; name another file", file, fs.ErrExist)
 	}
+	if err := l.unpacked(ctx); err != nil {
+		return err
+	}
 	part, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".part*")
 	if err != nil {
 		return fmt.Errorf("the backup cannot be written: %w; make its directory, or name another place", err)

@@ -18,7 +18,10 @@ func (l *Ledger) Bounce(ctx context.Context, b ledger.Bounce) (ledger.Delivery, 
 	var changed bool
 	err := l.write(ctx, func(t *tx) error {
 		var id int64
-		var err error
+		err := t.unpackWhere(`low <= ?1 AND high >= ?1`, b.Key)
+		if err != nil {
+			return err
+		}
 		if d, id, err = t.delivery(b.Key); err != nil {
 			return err
 		}

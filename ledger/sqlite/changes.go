@@ -18,6 +18,9 @@ var (
 // Changes implements [ledger.Changes]. Transactions that write follow one another, so
 // the rows are in the order in which they were committed.
 func (l *Ledger) Changes(ctx context.Context, after string, limit int) ([]ledger.Change, error) {
+	if err := l.unpacked(ctx); err != nil {
+		return nil, err
+	}
 	n, err := l.place(ctx, after)
 	if err != nil {
 		return nil, err
@@ -71,6 +74,9 @@ func (l *Ledger) kept(ctx context.Context) (first, last int64, err error) {
 
 // Latest implements [ledger.Changes].
 func (l *Ledger) Latest(ctx context.Context) (string, error) {
+	if err := l.unpacked(ctx); err != nil {
+		return "", err
+	}
 	_, last, err := l.kept(ctx)
 	return strconv.FormatInt(last, 10), err
 }
@@ -124,6 +130,9 @@ func (t *tx) cancel(update string, now int64, got *ledger.Cancellation) error {
 	}
 	if !found {
 		return ledger.ErrNotFound
+	}
+	if err := t.unpackWhere(`upd = ?`, upd); err != nil {
+		return err
 	}
 	if err := t.lapsed(upd, now); err != nil {
 		return err

@@ -14,12 +14,11 @@ import (
 
 // claimable lists a channel's deliveries that are neither leased nor behind an older
 // one of the same incident and recipient, written or still to be written, the soonest
-// due first; whether they are plain (see found), and the thread of the last one that
-// was delivered to the recipient.
+// due first, and the thread of the last one that was delivered to the recipient.
 //
 // Whether an older one is pending is asked only of updates that are not finished,
 // which is usually none.
-const claimable = `SELECT d.id, d.upd, d.rendering, d.accepted, d.key, d.due, l.id IS NULL AND d.attempts = 0 AND d.interrupted = 0 AND d.reopened = 0,
+const claimable = `SELECT d.id, d.upd, d.due,
 		CASE WHEN d.seq = 1 THEN '' ELSE coalesce((SELECT o.thread FROM deliveries o WHERE o.incident = d.incident AND o.channel = d.channel
 			AND o.address = d.address AND o.seq < d.seq AND o.outcome = 'delivered' ORDER BY o.seq DESC LIMIT 1), '') END
 	FROM deliveries d INDEXED BY deliveries_pending
@@ -56,11 +55,10 @@ func (l *Ledger) Claim(ctx context.Context, r ledger.ClaimRequest) (ledger.Claim
 
 // found is a claimable delivery.
 type found struct {
-	id, upd, rendering, accepted, due int64
+	id, upd, due int64
 
-	key    string
-	plain  bool // it is as it was written: never claimed, never reopened
 	thread string
+	pack   *packRow // that it is in, or nil
 }
 
 func (t *tx) claim(r ledger.ClaimRequest) (ledger.Claimed, error) {
@@ -73,14 +71,20 @@ func (t *tx) claim(r ledger.ClaimRequest) (ledger.Claimed, error) {
 	if p != nil {
 		got.Paused, r.Limit = p, 0
 	}
+	packs, ends, err := t.claimablePacks(r, now)
+	if err != nil {
+		return got, err
+	}
 	next, err := t.leaseEnd(r, now) // of the others: ours are not there yet
 	if err != nil {
 		return got, err
 	}
+	next = sooner(next, ends)
 	all, err := t.claimables(r, now)
 	if err != nil {
 		return got, err
 	}
+	all = withPacked(all, packs, max(r.Limit, 0)+1)
 	n := 0
 	for n < len(all) && n < r.Limit && all[n].due <= now {
 		n++
@@ -92,10 +96,8 @@ func (t *tx) claim(r ledger.ClaimRequest) (ledger.Claimed, error) {
 		next = max(next, micros(p.Until))
 	}
 	got.Next = instant(next)
-	if got.Claims, err = t.claims(all[:n], r); err != nil {
-		return got, err
-	}
-	return got, t.lease(got.Claims, r)
+	got.Claims, err = t.claims(all[:n], r)
+	return got, err
 }
 
 // claimables returns one more than asked for: when that one is due is worth knowing.
@@ -108,36 +110,53 @@ func (t *tx) claimables(r ledger.ClaimRequest, now int64) ([]found, error) {
 	all := make([]found, 0, min(limit+1, 1024))
 	err := t.each(query, args, func(rows *sql.Rows) error {
 		var f found
-		err := rows.Scan(&f.id, &f.upd, &f.rendering, &f.accepted, &f.key, &f.due, &f.plain, &f.thread)
+		err := rows.Scan(&f.id, &f.upd, &f.due, &f.thread)
 		all = append(all, f)
 		return err
 	})
 	return all, err
 }
 
-// claims are those of deliveries that were found, in their order.
+// claims claims deliveries that were found, in their order.
 func (t *tx) claims(all []found, r ledger.ClaimRequest) ([]ledger.Claim, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
 	claims, of := make([]ledger.Claim, len(all)), make([]int64, len(all)) // of: their updates
-	stored := map[int64]int{}                                             // those to be read, by id
-	for i, f := range all {
-		if row, known := t.w.fresh.take(f.key); known && row.is(f) {
-			claims[i], of[i] = row.claim(), row.upd
-		} else {
+	stored := map[int64]int{}                                             // those in rows of their own, by id
+	for i := 0; i < len(all); {
+		f := all[i]
+		of[i] = f.upd
+		if f.pack == nil {
 			stored[f.id] = i
+			i++
+			continue
 		}
+		n := 1
+		for i+n < len(all) && all[i+n].pack == f.pack {
+			of[i+n] = f.upd
+			n++
+		}
+		if err := t.begin(f.pack, claims[i:i+n], r); err != nil {
+			return nil, err
+		}
+		i += n
 	}
 	if err := t.stored(stored, claims, of, micros(r.Now)); err != nil {
 		return nil, err
 	}
 	for i, f := range all {
 		c := &claims[i]
-		c.ID, c.Channel, c.Owner, c.Thread = f.id, r.Channel, r.Owner, channels.Thread(f.thread)
+		c.ID, c.Channel, c.Owner = f.id, r.Channel, r.Owner
+		if f.pack == nil {
+			c.Thread = channels.Thread(f.thread)
+		}
 		c.Attempt++ // until here it counts those that were made
 	}
-	return claims, t.identify(claims, of)
+	if err := t.identify(claims, of); err != nil {
+		return nil, err
+	}
+	return claims, t.lease(slices.Sorted(maps.Keys(stored)), r)
 }
 
 // stored reads claims from the file.
@@ -205,14 +224,10 @@ func (t *tx) identify(claims []ledger.Claim, of []int64) error {
 	return err
 }
 
-// lease takes them all.
-func (t *tx) lease(claims []ledger.Claim, r ledger.ClaimRequest) error {
-	if len(claims) == 0 {
+// lease takes those that have rows.
+func (t *tx) lease(ids []int64, r ledger.ClaimRequest) error {
+	if len(ids) == 0 {
 		return nil
-	}
-	ids := make([]int64, len(claims))
-	for i, c := range claims {
-		ids[i] = c.ID
 	}
 	_, err := t.exec(`INSERT OR REPLACE INTO leases (id, upd, channel, owner, attempt, since, until)
 		SELECT d.id, d.upd, d.channel, ?, d.attempts + 1, ?, ? FROM json_each(?) j CROSS JOIN deliveries d ON d.id = j.value`,
@@ -261,9 +276,10 @@ func (t *tx) leaseEnd(r ledger.ClaimRequest, now int64) (int64, error) {
 	return end, err
 }
 
+// sooner is the earlier of two times, of which 0 stands for never.
 func sooner(a, b int64) int64 {
-	if a == 0 {
-		return b
+	if a == 0 || b == 0 {
+		return max(a, b)
 	}
 	return min(a, b)
 }
@@ -271,7 +287,11 @@ func sooner(a, b int64) int64 {
 // Renew implements [ledger.Queue].
 func (l *Ledger) Renew(ctx context.Context, owner string, until time.Time) error {
 	return l.write(ctx, func(t *tx) error {
-		_, err := t.exec(`UPDATE leases SET until = ? WHERE owner = ? AND until < ?`, micros(until), owner, micros(until))
-		return err
+		for _, table := range []string{"leases", "packs"} {
+			if _, err := t.exec(`UPDATE `+table+` SET until = ? WHERE owner = ? AND until < ?`, micros(until), owner, micros(until)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

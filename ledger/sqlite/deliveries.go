@@ -92,6 +92,10 @@ func onlyPending(q ledger.DeliveryQuery) bool {
 // Deliveries implements [ledger.Reader].
 func (l *Ledger) Deliveries(ctx context.Context, q ledger.DeliveryQuery) iter.Seq2[ledger.Delivery, error] {
 	return func(yield func(ledger.Delivery, error) bool) {
+		if err := l.unpacked(ctx); err != nil {
+			yield(ledger.Delivery{}, err)
+			return
+		}
 		at, err := l.after(ctx, q)
 		if err != nil {
 			if !errors.Is(err, ledger.ErrNotFound) {
@@ -157,6 +161,9 @@ func scanDelivery(rows *sql.Rows, at *cursor, more ...any) (ledger.Delivery, err
 
 // Tally implements [ledger.Reader]. They come by customer, channel and outcome.
 func (l *Ledger) Tally(ctx context.Context, q ledger.DeliveryQuery) ([]ledger.Tally, error) {
+	if err := l.unpacked(ctx); err != nil {
+		return nil, err
+	}
 	query, args := tallying(q)
 	var all []ledger.Tally
 	err := l.query(ctx, query, args, func(rows *sql.Rows) error {

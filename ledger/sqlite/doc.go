@@ -27,9 +27,11 @@
 // and when it is settled. Settled deliveries leave the queue's index, so claims and
 // counts of what is pending do not grow slower with the years.
 //
-// Deliveries are added and settled many by one statement, and what this process has just
-// written is claimed from memory once the file has said that it may be (insert.go,
-// fresh.go). All three are for speed alone: nothing depends on them but that.
+// Deliveries are added and settled many by one statement. Those of a large update are
+// not even that: for their first seconds many of them are one row, a pack, and a log of
+// what becomes of them, until somebody wants them one by one (pack.go). That is for speed
+// alone, and nobody can tell but by the time it takes; only a read-only handle, which must
+// not write them out, counts them as unwritten until then.
 //
 // An update that is not wholly written counts one pending delivery that does not exist.
 // So it is among the unfinished updates, which are all that a claim looks at to find

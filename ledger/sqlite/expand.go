@@ -151,6 +151,7 @@ func (in *intake) next(count int) error {
 
 // whole ends the expansion.
 func (in *intake) whole() error {
+	in.w.packs.forget(in.upd)
 	in.got.Update.Unwritten = 0
 	if _, err := in.exec(`DELETE FROM expansions WHERE upd = ?`, in.upd); err != nil {
 		return err

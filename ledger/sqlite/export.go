@@ -29,6 +29,10 @@ func (l *Ledger) Export(ctx context.Context, now time.Time) iter.Seq2[ledger.Row
 			}
 			return errEnough
 		}}
+		if err := l.unpacked(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
 		if err := errors.Join(e.run(l.read, micros(now)), l.unchanged()); err != nil && !errors.Is(err, errEnough) {
 			yield(nil, explain(ctx, l.path, err))
 		}
@@ -93,7 +97,7 @@ func (e *export) atRest(now int64) error {
 	if err != nil {
 		return err
 	}
-	err = e.each(`SELECT count(*) FROM expansions`, nil, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	err = e.each(`SELECT count(*) FROM (SELECT upd FROM expansions UNION SELECT upd FROM packs)`, nil, func(rows *sql.Rows) error { return rows.Scan(&n) })
 	if err == nil && n > 0 {
 		err = fmt.Errorf("%w (%d updates with recipients that have no delivery on record yet): let sitrep finish that (sitrep send --resume), stop it, and try again",
 			ledger.ErrUnderWay, n)

@@ -104,14 +104,17 @@ func (l *Ledger) Waiting() int {
 // ErrClosed is errClosed.
 var ErrClosed = errClosed
 
-// What the tests ask of the rows kept in memory, and of statements of many rows.
-const (
-	FreshMost = freshMost
-	Together  = together
-)
+// Together is together.
+const Together = together
 
-// Fresh is how many deliveries are kept in memory.
-func (l *Ledger) Fresh() int {
+// PackFrom has packs made of so many deliveries or more.
+func (l *Ledger) PackFrom(n int) {
 	defer l.Occupy()()
-	return len(l.fresh.rows)
+	l.packs.least = n
+}
+
+// Packs is how many packs of this handle there are.
+func (l *Ledger) Packs() int {
+	defer l.Occupy()()
+	return len(l.packs.all)
 }

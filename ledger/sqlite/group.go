@@ -129,13 +129,15 @@ func (w *writer) takeTurn() {
 		}
 	}
 	g.commit()
+	w.unpackLater()
 }
 
 // group is the work of one transaction.
 type group struct {
 	w     *writer
 	begun bool
-	jobs  []*job // done, but for the commit
+	jobs  []*job   // done, but for the commit
+	back  []func() // take back what they have changed in memory
 }
 
 // run does one piece of work, and only that fails if it fails.
@@ -161,7 +163,7 @@ func (g *group) run(j *job) {
 			return
 		}
 	}
-	g.jobs = append(g.jobs, j)
+	g.jobs, g.back = append(g.jobs, j), append(g.back, t.back...)
 }
 
 // begin begins the transaction, unless that was done for an earlier one.
@@ -188,7 +190,8 @@ func (g *group) undo(t *tx, j *job, err error) {
 		g.abandon(t, []*job{j}, err)
 		return
 	}
-	g.w.fresh.forget()
+	takeBack(t.back)
+	t.back = nil
 	_, back := t.exec("ROLLBACK TO job")
 	if back == nil {
 		_, back = t.exec("RELEASE job")
@@ -202,14 +205,15 @@ func (g *group) undo(t *tx, j *job, err error) {
 
 // abandon rolls everything back.
 func (g *group) abandon(t *tx, jobs []*job, err error) {
-	g.w.fresh.forget()
+	takeBack(t.back)
+	takeBack(g.back)
 	// SQLite has rolled back by itself after some errors; then this one says so, and
 	// there is nothing to do about it.
 	_, _ = t.exec("ROLLBACK")
 	for _, j := range jobs {
 		g.end(j, err)
 	}
-	g.begun, g.jobs = false, nil
+	g.begun, g.jobs, g.back = false, nil, nil
 }
 
 func (g *group) commit() {

@@ -31,11 +31,21 @@ func insertion(n int) string {
 
 // deliveries adds those that are not there, and ends what they overtake.
 func (in *intake) deliveries() error {
+	pack, err := in.packing()
+	if err != nil {
+		return err
+	}
 	for rest := in.a.Deliveries; len(rest) > 0; {
 		if in.alive() != nil {
 			return in.alive()
 		}
-		n, err := in.some(rest)
+		n := 0
+		if pack {
+			n, err = in.pack(rest)
+		}
+		if n == 0 && err == nil {
+			n, err = in.some(rest)
+		}
 		if err != nil {
 			return err
 		}
@@ -159,7 +169,6 @@ func (in *intake) added(all []ledger.Planned, r sql.Result) error {
 	in.got.Added += len(all)
 	if all[0].Suppressed == "" && !in.cancelled {
 		in.pending += len(all)
-		in.remember(all)
 	}
 	var err error
 	in.last, err = r.LastInsertId()

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -68,6 +69,7 @@ func other(random *rand.Rand, p ledger.Planned, renderings int) ledger.Planned {
 // dump is what a query finds, a line each.
 func dump(t testing.TB, path, query string) []string {
 	t.Helper()
+	unpack(t, path)
 	db := raw(t, path)
 	defer func() { _ = db.Close() }()
 	rows, err := db.Query(query)
@@ -193,6 +195,21 @@ func TestManyAtATime(t *testing.T) {
 	}
 }
 
+// unpack has everything in rows.
+func unpack(t testing.TB, path string) {
+	t.Helper()
+	l, err := sqlite.Open(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Latest(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // keys is what there is of deliveries that were all added.
 func keys(all []ledger.Planned) []string {
 	var lines []string
@@ -291,9 +308,6 @@ func TestCancelledInBetween(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if n := l.Fresh(); n > 20 {
-			t.Errorf("%d are kept that were cancelled", n)
-		}
 	}
 	equal(t, "cancelled", intake(t, chunk), intake(t, one))
 }

@@ -212,12 +212,13 @@ func inspect(t testing.TB, path string) {
 		"PRAGMA integrity_check":                                    "ok",
 		"SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'": "0",
 		"SELECT count(*) FROM pragma_foreign_key_check":             "0",
-		"SELECT count(*) FROM updates u WHERE pending <> (SELECT count(*) FROM deliveries d WHERE d.upd = u.n AND d.outcome = '') + (SELECT count(*) FROM expansions x WHERE x.upd = u.n)": "0",
-		"SELECT count(*) FROM expansions x WHERE (SELECT count(*) FROM roster_chunks c WHERE c.digest = x.roster) <> chunks OR chunk >= chunks OR remaining < 0":                           "0",
-		"SELECT count(*) FROM deliveries WHERE upd NOT IN (SELECT n FROM updates) OR rendering NOT IN (SELECT id FROM renderings)":                                                         "0",
-		"SELECT count(*) FROM updates u WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.upd = u.n AND d.id NOT BETWEEN u.first AND u.last)":                                               "0",
-		"SELECT count(*) FROM leases WHERE id NOT IN (SELECT id FROM deliveries WHERE outcome = '')":                                                                                       "0",
-		"SELECT count(*) FROM deliveries d WHERE attempts > 0 AND outcome = '' AND NOT EXISTS (SELECT 1 FROM attempts WHERE delivery = d.id)":                                              "0",
+		`SELECT count(*) FROM updates u WHERE pending <> (SELECT count(*) FROM deliveries d WHERE d.upd = u.n AND d.outcome = '') + (SELECT count(*) FROM expansions x WHERE x.upd = u.n)
+			+ coalesce((SELECT sum(p.count - p.settled) FROM packs p WHERE p.upd = u.n), 0)`: "0",
+		"SELECT count(*) FROM expansions x WHERE (SELECT count(*) FROM roster_chunks c WHERE c.digest = x.roster) <> chunks OR chunk >= chunks OR remaining < 0": "0",
+		"SELECT count(*) FROM deliveries WHERE upd NOT IN (SELECT n FROM updates) OR rendering NOT IN (SELECT id FROM renderings)":                               "0",
+		"SELECT count(*) FROM updates u WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.upd = u.n AND d.id NOT BETWEEN u.first AND u.last)":                     "0",
+		"SELECT count(*) FROM leases WHERE id NOT IN (SELECT id FROM deliveries WHERE outcome = '')":                                                             "0",
+		"SELECT count(*) FROM deliveries d WHERE attempts > 0 AND outcome = '' AND NOT EXISTS (SELECT 1 FROM attempts WHERE delivery = d.id)":                    "0",
 	} {
 		var got string
 		if err := db.QueryRow(query).Scan(&got); err != nil || got != want {

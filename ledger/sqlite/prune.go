@@ -94,6 +94,9 @@ func (p *pruning) run() (more bool, err error) {
 	}
 	var upd, first, last int64
 	found, err := p.row(`SELECT n, first, last FROM updates WHERE incident = ? ORDER BY seq LIMIT 1`, []any{p.incident}, []any{&upd, &first, &last})
+	if err == nil {
+		err = p.unpackWhere(`incident = ?`, p.incident)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -78,6 +78,7 @@ func (l *Ledger) Incidents(ctx context.Context, q ledger.IncidentQuery) ([]ledge
 const (
 	updateColumns = `SELECT u.n, u.incident, u.key, i.id, u.customer, u.seq, u.status, u.at, u.accepted, u.next, u.title, u.override, u.source, u.content,
 		coalesce(x.remaining, 0)`
+	packedColumn = `, coalesce((SELECT sum(p.count) FROM packs p WHERE p.upd = u.n), 0)`
 	updateTables = ` FROM updates u JOIN incidents i ON i.n = u.incident LEFT JOIN expansions x ON x.upd = u.n`
 )
 
@@ -108,8 +109,12 @@ func (l *Ledger) Updates(ctx context.Context, q ledger.UpdateQuery) ([]ledger.Up
 	f.add(q.Customer != "", "u.customer = ?", q.Customer)
 	f.add(q.Before != "", "u.n < (SELECT n FROM updates WHERE key = ? AND ? IN ('', customer))", q.Before, q.Customer)
 	var all []ledger.Update
-	err := l.query(ctx, updateColumns+updateTables+f.String()+` ORDER BY u.n DESC LIMIT ?`, append(f.args, limit(q.Limit)), func(rows *sql.Rows) error {
-		u, err := scanUpdate(rows, new(int64), new(int64))
+	err := l.query(ctx, updateColumns+packedColumn+updateTables+f.String()+` ORDER BY u.n DESC LIMIT ?`, append(f.args, limit(q.Limit)), func(rows *sql.Rows) error {
+		packed := 0
+		u, err := scanUpdate(rows, new(int64), new(int64), &packed)
+		if l.readOnly { // nobody unpacks them here
+			u.Unwritten += packed
+		}
 		all = append(all, u)
 		return err
 	})
@@ -147,6 +152,9 @@ func scanAttempt(rows *sql.Rows, more ...any) (ledger.Attempt, error) {
 
 // Attempts implements [ledger.Reader].
 func (l *Ledger) Attempts(ctx context.Context, delivery string) ([]ledger.Attempt, error) {
+	if err := l.unpacked(ctx); err != nil {
+		return nil, err
+	}
 	var all []ledger.Attempt
 	err := l.query(ctx, attemptColumns+` FROM attempts a WHERE a.delivery = (SELECT id FROM deliveries WHERE key = ?) ORDER BY a.number`, []any{delivery}, func(rows *sql.Rows) error {
 		a, err := scanAttempt(rows)

@@ -20,7 +20,9 @@ import (
 // If there is no such file, the error is [ledger.ErrNone] and fs.ErrNotExist; if it has
 // the tables of an older version, [ledger.ErrOlder].
 //
-// It works while other processes write, and sees what they have committed; it needs
+// It works while other processes write, and sees what they have committed, but for
+// deliveries of large updates that are a few seconds old at most, or were left so by a
+// crash: until they are written out they count in [ledger.Update.Unwritten]. It needs
 // the right to read PATH-wal and PATH-shm, too, which are there for as long. If nobody
 // has the file open, the right to read it is all that is needed, be it on a read-only
 // disk. If somebody begins to write to it after that, what is read fails from then on

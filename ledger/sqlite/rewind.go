@@ -13,6 +13,7 @@ var _ ledger.Rewinder = (*Ledger)(nil)
 const (
 	// ahead finds anything to bring forward, or what may have to be.
 	ahead = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_pending WHERE outcome = '' AND due > ?1 + ?2)
+		OR EXISTS (SELECT 1 FROM packs WHERE accepted > ?1 + ?2 OR until > ?1 + ?3)
 		OR EXISTS (SELECT 1 FROM leases WHERE since > ?1 + ?2 OR until > ?1 + ?3)
 		OR EXISTS (SELECT 1 FROM pauses WHERE since > ?1 + ?2 OR until > ?1 + ?3) WHERE ?4 >= 0`
 
@@ -39,6 +40,9 @@ func (l *Ledger) Rewind(ctx context.Context, r ledger.Rewind) (int, error) {
 		return 0, err
 	}
 	err = l.write(ctx, func(t *tx) error {
+		if err := t.unpackWhere(`true`); err != nil {
+			return err
+		}
 		for _, q := range []string{rewindPauses, rewindLeases, rewindRetries, rewindDue} {
 			changed, err := t.changed(q, args...)
 			if err != nil {

@@ -35,17 +35,28 @@ func (l *Ledger) Settle(ctx context.Context, all []ledger.Settlement) ([]ledger.
 }
 
 func (t *tx) settleAll(all []ledger.Settlement) ([]ledger.Verdict, error) {
-	held, err := t.leases(all)
-	if err != nil {
+	verdicts := make([]ledger.Verdict, len(all))
+	done := map[int64]int{} // by update: how many are no longer pending
+	if err := t.settlePacked(all, verdicts, done); err != nil {
 		return nil, err
 	}
-	verdicts := make([]ledger.Verdict, len(all))
-	ids := make([]int64, 0, len(all))
-	done := map[int64]int{}           // by update: how many are no longer pending
-	usual := make([]int, 0, len(all)) // which of all
+	if err := t.settleRows(all, verdicts, done); err != nil {
+		return nil, err
+	}
+	return verdicts, t.finish(done)
+}
+
+// settleRows records those that have no verdict yet.
+func (t *tx) settleRows(all []ledger.Settlement, verdicts []ledger.Verdict, done map[int64]int) error {
+	held, err := t.leases(all, verdicts)
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	ids := make([]int64, 0, len(held))
+	usual := make([]int, 0, len(held)) // which of all
 	for i, s := range all {
 		if i%256 == 0 && t.alive() != nil {
-			return nil, t.alive()
+			return t.alive()
 		}
 		upd, ok := held[holder{s.ID, s.Owner, s.Attempt}]
 		if !ok {
@@ -58,7 +69,7 @@ func (t *tx) settleAll(all []ledger.Settlement) ([]ledger.Verdict, error) {
 		if asUsual(s) {
 			usual = append(usual, i)
 		} else if outcome, err = t.settle(s); err != nil {
-			return nil, err
+			return err
 		}
 		if outcome != ledger.Pending {
 			done[upd]++
@@ -71,12 +82,9 @@ func (t *tx) settleAll(all []ledger.Settlement) ([]ledger.Verdict, error) {
 	// One after the other, each only if none has failed: SQLite may have rolled back, and
 	// what came then would be written without the rest.
 	if err := t.delivered(all, usual); err != nil {
-		return nil, err
+		return err
 	}
-	if err := t.release(ids); err != nil {
-		return nil, err
-	}
-	return verdicts, t.finish(done)
+	return t.release(ids)
 }
 
 // holder is who may settle a delivery.
@@ -86,14 +94,18 @@ type holder struct {
 	attempt int
 }
 
-// leases returns the updates of those that exist of the settlements' deliveries.
-func (t *tx) leases(all []ledger.Settlement) (map[holder]int64, error) {
+// leases returns the updates of those that exist of the settlements' deliveries, where
+// there is no verdict yet.
+func (t *tx) leases(all []ledger.Settlement, verdicts []ledger.Verdict) (map[holder]int64, error) {
 	of := map[holder][]int64{} // by owner and attempt, which are the same for most
-	for _, s := range all {
+	for i, s := range all {
+		if verdicts[i].Applied {
+			continue
+		}
 		h := holder{owner: s.Owner, attempt: s.Attempt}
 		of[h] = append(of[h], s.ID)
 	}
-	held := make(map[holder]int64, len(all))
+	held := map[holder]int64{}
 	for h, ids := range of {
 		err := t.each(`SELECT l.id, l.upd FROM json_each(?) j CROSS JOIN leases l ON l.id = j.value AND l.owner = ? AND l.attempt = ?`,
 			[]any{list(ids), h.owner, h.attempt}, func(rows *sql.Rows) error {

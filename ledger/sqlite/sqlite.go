@@ -63,7 +63,7 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	return &Ledger{read: read, writer: w, duties: duties{held: map[string]*duty{}}}, nil
 }
 
-// Close waits for a transaction under way and closes the file. Calls after it fail.
+// Close waits for a transaction under way, writes out what is still in packs and closes the file. Calls after it fail.
 // Closing again does nothing.
 func (l *Ledger) Close() error {
 	var err error

@@ -37,3 +37,19 @@ func open(t testing.TB, path string) *sqlite.Ledger {
 func TestContract(t *testing.T) {
 	ledgertest.Run(t, ledgertest.Engine{Open: temporary, Polled: true})
 }
+
+// TestContractPacked has every two deliveries packed that may be.
+func TestContractPacked(t *testing.T) {
+	ledgertest.Run(t, ledgertest.Engine{Open: packing, Polled: true})
+}
+
+func packing(t testing.TB) ledgertest.Store {
+	s := temporary(t)
+	again := func(t testing.TB) ledger.Ledger {
+		l := s.Again(t)
+		l.(*sqlite.Ledger).PackFrom(2)
+		return l
+	}
+	s.Ledger.(*sqlite.Ledger).PackFrom(2)
+	return ledgertest.Store{Ledger: s.Ledger, Again: again}
+}

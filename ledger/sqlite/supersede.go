@@ -92,6 +92,9 @@ func (l *Ledger) Reopen(ctx context.Context, update string, now, expire time.Tim
 }
 
 func (t *tx) reopen(upd, first, last int64, now, expire time.Time) (int64, error) {
+	if err := t.unpackWhere(`incident = (SELECT incident FROM updates WHERE n = ?)`, upd); err != nil {
+		return 0, err
+	}
 	const which = ` WHERE id BETWEEN ? AND ? AND upd = ? AND outcome IN ('failed', 'bounced', 'expired', 'unknown')
 		AND NOT EXISTS (SELECT 1 FROM suppressions s WHERE s.channel = deliveries.channel
 			AND s.address IN (deliveries.address, lower(deliveries.address)) AND s.at > deliveries.settled)

@@ -21,7 +21,7 @@ type writer struct {
 	stmts map[string]*sql.Stmt
 	gone  bool
 	queue queue
-	fresh fresh
+	packs packs
 
 	readOnly bool // then there is no connection
 }
@@ -45,7 +45,7 @@ func openWriter(ctx context.Context, path string) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close(), db.Close())
 	}
-	return &writer{path: path, file: file, db: db, conn: conn, turn: make(chan struct{}, 1), stmts: map[string]*sql.Stmt{}}, nil
+	return &writer{path: path, file: file, db: db, conn: conn, turn: make(chan struct{}, 1), stmts: map[string]*sql.Stmt{}, packs: newPacks()}, nil
 }
 
 func (w *writer) close() error {
@@ -54,8 +54,11 @@ func (w *writer) close() error {
 	}
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
+	errs := []error{w.unpackMade()}
 	w.gone = true
-	var errs []error
+	if w.packs.timer != nil {
+		w.packs.timer.Stop()
+	}
 	for _, s := range w.stmts {
 		errs = append(errs, s.Close())
 	}
@@ -90,6 +93,7 @@ type tx struct {
 
 	feed []int64 // deliveries that have changed, for publish
 	fed  int64
+	back []func() // take back what it has changed in memory
 }
 
 // alive is the caller's context error, if any.
