@@ -33,7 +33,7 @@ func (s *session) workChunked(p *pool) {
 	} else {
 		p.drain(s)
 		s.ending.Store(true)
-		_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // have it look up; if this fails, it hears the end anyhow
+		_ = s.ear.limit.over(s.conn.SetReadDeadline) // have it look up; if this fails, it hears the end anyhow
 	}
 	l := <-heard
 	close(flights)
@@ -122,7 +122,7 @@ func (s *session) sayBatch(batch []*job, ends []int) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if err := s.expect(s.relay.submissionTimeout); err != nil {
+	if err := s.extend(s.relay.submissionTimeout); err != nil {
 		return err
 	}
 	n, err := s.say(s.out)
@@ -156,7 +156,8 @@ func (s *session) listen(p *pool, flights <-chan *job) lost {
 		} else if l := s.hearOne(p, flights); l.err != nil {
 			return l
 		}
-		if err := s.expect(s.relay.submissionTimeout); err != nil {
+		// At once, and before ending is asked: or the look that it asks for would be put off.
+		if err := s.extend(s.relay.submissionTimeout); err != nil {
 			return lost{err: err}
 		}
 		if s.ending.Load() && len(flights) == 0 {

@@ -90,10 +90,12 @@
 // has answered.
 //
 // A message waits for a session for at most connect_timeout and command_timeout together;
-// then it goes back as Unavailable. What a session has begun has the relay's time-outs
-// for itself, so a long queue does not cut short the answer that a slow relay needs ten
-// minutes for (RFC 5321 section 4.5.3.2.6). In a window an answer's time begins with the
-// answer before it.
+// then it goes back as Unavailable. One that a session gave back has what is left of
+// that. What a session has begun has the relay's time-outs for itself, so a long queue
+// does not cut short the answer that a slow relay needs ten minutes for (RFC 5321 section
+// 4.5.3.2.6). In a window an answer's time begins with the answer before it. No time-out of
+// a relay ends early; it may end late by a hundredth of itself, or a second, whichever is
+// less.
 //
 // [Channel.Inspect] opens a session of its own with each relay and goes as far as MAIL, a
 // probe goes as far as RCPT, in the sessions that there are; neither sends anything.

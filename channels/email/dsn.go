@@ -137,8 +137,7 @@ func (s *session) asksFor(j *job, now time.Time) bool {
 
 // noteBare learns from a message that went through without asking for reports, after
 // it had not with. The caller holds the pool's lock.
-func (p *pool) noteBare(r *relay, j *job) {
-	now := time.Now()
+func (p *pool) noteBare(r *relay, j *job, now time.Time) {
 	if !j.bare || now.Before(r.bareUntil) {
 		return
 	}

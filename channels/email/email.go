@@ -27,6 +27,8 @@ type Channel struct {
 	now      func() time.Time
 	log      *slog.Logger
 	builder  builder
+	returns  *stamp // of return paths
+	leaves   *stamp // of unsubscribe tokens
 	pool     *pool
 	id       string // the channel's
 }
@@ -49,6 +51,7 @@ func New(decode channels.Decode, env channels.Env) (channels.Channel, error) {
 	}
 	c := &Channel{
 		settings: s, now: env.Now, log: env.Log, id: env.ID,
+		returns: returnStamp(s.Bounces.Key), leaves: leaveStamp(s.Unsubscribe.Key),
 		builder: builder{from: s.from, replyTo: s.replyTo, replyTos: s.replyTos, domain: s.MessageIDDomain, signed: len(s.signers) > 0},
 	}
 	if c.now == nil {
@@ -137,13 +140,13 @@ func (c *Channel) compose(e channels.Envelope) (letter, error) {
 	m := c.envelope(addr, e.Key)
 	m.id = "<" + e.Key + "@" + c.settings.MessageIDDomain + ">"
 	m.tail = c.builder.tail(e.Message, e.List)
-	h := head{date: e.Accepted, id: m.id, to: party{clean(e.To.Name), addr}, leave: c.leave(e)}
-	if h.date.IsZero() {
-		h.date = c.now()
+	date := e.Accepted
+	if date.IsZero() {
+		date = c.now()
 	}
-	m.thread = parseThread(e.Thread, m.id, h.date)
-	h.thread = m.thread
-	if m.head, err = sign(c.settings.signers, h.append(make([]byte, 0, headRoom)), m.tail.signable, h.date.Unix()); err != nil {
+	m.thread = parseThread(e.Thread, m.id, date)
+	h := head{date: c.builder.date(date), id: m.id, to: party{clean(e.To.Name), addr}, leave: c.leave(e), thread: m.thread}
+	if m.head, err = sign(c.settings.signers, h.append(make([]byte, 0, headRoom)), m.tail.signable, date.Unix()); err != nil {
 		return letter{}, &channels.Error{Fault: channels.Unauthorized, Err: err}
 	}
 	return m, nil
@@ -159,7 +162,7 @@ func (c *Channel) leave(e channels.Envelope) string {
 	if u.URL == "" || e.Required || e.Audience == "" || e.Audience == "internal" {
 		return ""
 	}
-	return u.URL + UnsubscribeToken(u.Key, c.id, e.To.Address)
+	return string(c.leaves.appendToken([]byte(u.URL), c.id, e.To.Address))
 }
 
 // probeKey is what a probe has instead of a delivery's key: no delivery's, and of the

@@ -2,17 +2,21 @@ package email
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"net"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
 	"sitrep/channels"
+	"sitrep/internal/secret"
 )
 
 // lastGasp is a connection that answers what it was told to and breaks when the final
@@ -93,6 +97,105 @@ func TestKeptRenderings(t *testing.T) {
 			t.Fatalf("%d renderings are kept", len(b.built))
 		}
 	}
+}
+
+// TestRenderingsAreToldApart: whichever was asked for last, and however alike they are.
+func TestRenderingsAreToldApart(t *testing.T) {
+	var b builder
+	all := []content{
+		{"a", "text 1", "html", ""},
+		{"b", "text 1", "html", ""},
+		{"a", "text 2", "html", ""},
+		{"a", "text 1", "HTML", ""},
+		{"a", "text 1", "html", "one"},
+		{"a", "text 1", "html", "two"},
+	}
+	tail := func(c content) *body {
+		return b.tail(channels.Message{Subject: c.subject, Text: c.text, HTML: c.html}, c.list)
+	}
+	for _, last := range all {
+		for _, c := range all {
+			tail(last)
+			got := tail(c)
+			if want := b.build(channels.Message{Subject: c.subject, Text: c.text, HTML: c.html}, c.list); got.of != c || !bytes.Equal(got.plain, want) {
+				t.Errorf("after %q, %q is another's:\n%s", last, c, got.plain)
+			}
+			elsewhere := content{strings.Clone(c.subject), strings.Clone(c.text), strings.Clone(c.html), strings.Clone(c.list)}
+			if tail(elsewhere) != got {
+				t.Errorf("%q was built twice", c)
+			}
+		}
+	}
+	if len(b.built) != len(all) {
+		t.Errorf("%d were built, want %d", len(b.built), len(all))
+	}
+}
+
+// TestDates: what is kept of the last one does for no other second.
+func TestDates(t *testing.T) {
+	var b builder
+	night := time.Date(2026, 11, 22, 23, 59, 59, 999_999_999, time.FixedZone("", 3600))
+	for range 2 {
+		for _, row := range []struct {
+			later time.Duration
+			want  string
+		}{
+			{0, "Sun, 22 Nov 2026 22:59:59 +0000"},
+			{-999_999_999, "Sun, 22 Nov 2026 22:59:59 +0000"},
+			{-time.Second, "Sun, 22 Nov 2026 22:59:58 +0000"},
+			{1, "Sun, 22 Nov 2026 23:00:00 +0000"},
+			{24 * time.Hour, "Mon, 23 Nov 2026 22:59:59 +0000"},
+		} {
+			if got := b.date(night.Add(row.later)); got != row.want {
+				t.Errorf("%s, want %s", got, row.want)
+			}
+		}
+	}
+}
+
+// TestStamp: what it makes is the HMAC of RFC 2104, the first time and every other, for
+// many at a time.
+func TestStamp(t *testing.T) {
+	key := secret.New("a key as long as it has to be")
+	s := &stamp{key: key, purpose: "test 1"}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for n := range 200 {
+				text := strings.Repeat("x", n)
+				mac := hmac.New(sha256.New, []byte(key.Reveal()))
+				mac.Write([]byte("test 1\x00" + text + "\x00" + "end"))
+				if got := s.of(text, "\x00", "end"); !hmac.Equal(mac.Sum(nil), got[:]) {
+					t.Errorf("of %d octets: %x", n, got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	other := &stamp{key: key, purpose: "test 2"}
+	if s.of("x") == other.of("x") {
+		t.Error("it proves something for another purpose")
+	}
+}
+
+// FuzzQueuedAs: what a relay has queued a message as is what this pattern says.
+func FuzzQueuedAs(f *testing.F) {
+	form := regexp.MustCompile(`(?i)queued as ([\w.+-]+)`)
+	for _, s := range []string{
+		"2.0.0 Ok: queued as 4XyZ12", "QUEUED AS a_b.c+d-e;", "queued as", "queued as ", "queued as  x", "queued as : queued as 7",
+		"queuequeued as 7", "Qqueued As 7 queued as 8", "queued as \u00e9", "", "q",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if !isASCII(s) { // the pattern takes a long s for an s
+			s = strings.Map(func(r rune) rune { return min(r, 'Q') }, s)
+		}
+		m := form.FindStringSubmatch(s)
+		if id, ok := queuedAs(s); ok != (m != nil) || ok && id != m[1] {
+			t.Errorf("%q: %q %t, want %q", s, id, ok, m)
+		}
+	})
 }
 
 // TestWindowAdapts: a refusal halves it, down to one; successes widen it again.

@@ -3,6 +3,7 @@ package email
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // letter is one message to one recipient. Without a tail it is only a probe.
@@ -19,15 +20,20 @@ type letter struct {
 // size is what MAIL announces.
 func (m letter) size() int { return len(m.head) + len(m.tail.plain) }
 
-// job is a letter on its way through the pool. Its attempt waits for done.
+// job is a letter on its way through the pool. Its attempt waits for done, and hands it
+// on to another one's afterwards. Sessions may still hold the job then, so nobody writes
+// to done but end, which does so once.
 type job struct {
 	letter
-	done chan result // of one; written once
+	done chan result // of one
 
 	// Under the pool's lock.
-	on    *session // that has it; nil while it is queued and once it is done
-	tries int      // sessions that gave it back without anything of it having been looked at
-	bare  bool     // a relay did not understand how it was asked for reports: it is not any more
+	on    *session      // that has it; nil while it is queued and once it is done
+	ended bool          // it is done, and done is not its own any more
+	tries int           // sessions that gave it back without anything of it having been looked at
+	bare  bool          // a relay did not understand how it was asked for reports: it is not any more
+	until time.Time     // when it is taken back, while it is queued
+	left  time.Duration // how long it may wait if it is queued again
 
 	// Set when a session gets it, and its own from then on.
 	fresh   bool // it is the first of its session
@@ -49,6 +55,15 @@ type result struct {
 }
 
 func newJob(m letter) *job { return &job{letter: m, done: make(chan result, 1)} }
+
+// end tells j's attempt how it ended, unless it was told already. The caller holds the
+// pool's lock.
+func (j *job) end(r result) {
+	if !j.ended {
+		j.ended = true
+		j.done <- r
+	}
+}
 
 // stage is where in the exchange something was said or went wrong.
 type stage int

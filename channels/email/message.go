@@ -7,6 +7,7 @@ import (
 	"mime/quotedprintable"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sitrep/channels"
@@ -28,6 +29,14 @@ type builder struct {
 
 	mu    sync.Mutex
 	built map[content]*body
+	last  atomic.Pointer[body] // what was asked for last, and mostly is asked for next
+	dated atomic.Pointer[dated]
+}
+
+// dated is a time as it is written in Date, in whole seconds.
+type dated struct {
+	unix int64
+	text string
 }
 
 // content is what a built message is made of and found again by. Comparing it costs a
@@ -36,6 +45,7 @@ type content struct{ subject, text, html, list string }
 
 // body is the constant headers and the body of a message. Nobody writes to it.
 type body struct {
+	of       content
 	plain    []byte
 	stuffed  []byte   // for DATA: a dot before each that begins a line
 	signable signable // if there are signatures
@@ -44,21 +54,40 @@ type body struct {
 // tail returns what all recipients on a list share of a rendering.
 func (b *builder) tail(m channels.Message, list string) *body {
 	key := content{m.Subject, m.Text, m.HTML, list}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if t, ok := b.built[key]; ok {
+	if t := b.last.Load(); t != nil && t.of == key { // at once, for who holds a rendering does not copy it
 		return t
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t, ok := b.built[key]
+	if !ok {
+		t = b.keep(key, &body{of: key, plain: b.build(m, list)})
+	}
+	b.last.Store(t)
+	return t
+}
+
+// keep completes a body and keeps it. The caller holds the lock.
+func (b *builder) keep(key content, t *body) *body {
 	if b.built == nil || len(b.built) >= keptRenderings {
 		b.built = make(map[content]*body, keptRenderings)
 	}
-	t := &body{plain: b.build(m, list)}
 	t.stuffed = stuff(t.plain)
 	if b.signed {
 		t.signable = newSignable(t.plain)
 	}
 	b.built[key] = t
 	return t
+}
+
+// date is t as it is written in Date. It is the same for all recipients of an update.
+func (b *builder) date(t time.Time) string {
+	if d := b.dated.Load(); d != nil && d.unix == t.Unix() {
+		return d.text
+	}
+	d := &dated{unix: t.Unix(), text: t.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700")}
+	b.dated.Store(d)
+	return d.text
 }
 
 // stuff is RFC 5321 section 4.5.2.
@@ -175,7 +204,7 @@ func isSevenBit(s string) bool {
 
 // head is what differs from one recipient to the next.
 type head struct {
-	date   time.Time
+	date   string
 	id     string // <key@domain>
 	to     party
 	thread thread
@@ -184,8 +213,7 @@ type head struct {
 
 // append appends the headers of h; the constant ones follow.
 func (h head) append(dst []byte) []byte {
-	dst = append(dst, "Date: "...)
-	dst = h.date.UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700")
+	dst = append(append(dst, "Date: "...), h.date...)
 	dst = append(append(dst, "\r\nMessage-ID: "...), h.id...)
 	dst = appendParty(append(dst, "\r\n"...), "To", h.to)
 	if h.leave != "" { // RFC 8058 section 3.1

@@ -16,7 +16,7 @@ func (s *session) workPiped(p *pool) {
 		if s.openData(p, j) {
 			next = s.sendData(p, j)
 		}
-		if s.isBroken(p) {
+		if s.broken { // only this goroutine says so in this mode
 			if next != nil {
 				s.lose(p, next, errAfter)
 			}
@@ -56,10 +56,8 @@ func (s *session) appendOpening(dst []byte, j *job) []byte {
 // openData hears what the relay says to a message's envelope and to DATA, and reports
 // whether it waits for the message. If it does not, the attempt is over.
 func (s *session) openData(p *pool, j *job) bool {
-	err := s.expect(s.relay.commandTimeout)
-	if err == nil {
-		err = s.hearEnvelope(j)
-	}
+	s.expect(s.relay.commandTimeout)
+	err := s.hearEnvelope(j)
 	if err == nil && j.tail == nil {
 		if err = s.hearProbe(); err == nil {
 			p.finish(s, j, "", j.refusal)
@@ -129,10 +127,8 @@ func (s *session) sendData(p *pool, j *job) (next *job) {
 
 // hearBody hears what the relay says to the message, and ends its attempt.
 func (s *session) hearBody(p *pool, j *job) {
-	answer, err := "", s.expect(s.relay.submissionTimeout)
-	if err == nil {
-		answer, err = s.hearTaken()
-	}
+	s.expect(s.relay.submissionTimeout)
+	answer, err := s.hearTaken()
 	if stageOf(err) == answering {
 		p.finish(s, j, "", err)
 	} else if err != nil {
@@ -151,16 +147,11 @@ func (s *session) die(p *pool, j *job, err error) {
 // lastWords is why writing failed with err: if the relay has said so before it hung up,
 // that is the reason.
 func (s *session) lastWords(err error) error {
-	if s.expect(quitTime) == nil && !s.aborted.Load() {
+	s.expect(quitTime)
+	if !s.aborted.Load() {
 		if r, e := s.replies.read(false); e == nil && r.code >= 400 {
 			return r.cut()
 		}
 	}
 	return err
-}
-
-func (s *session) isBroken(p *pool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return s.broken
 }

@@ -62,7 +62,8 @@ func (s *session) openPlainly(j *job) error {
 	if j.tail == nil {
 		return s.reset()
 	}
-	return s.expect(s.relay.commandTimeout) // for DATA
+	s.expect(s.relay.commandTimeout) // for DATA
+	return nil
 }
 
 // sendBody sends the message and hears what the relay says to it.
@@ -82,9 +83,7 @@ func (s *session) ask(b []byte) (reply, error) {
 	if _, err := s.say(b); err != nil {
 		return reply{}, s.lastWords(err)
 	}
-	if err := s.expect(s.relay.commandTimeout); err != nil {
-		return reply{}, err
-	}
+	s.expect(s.relay.commandTimeout)
 	return s.replies.read(false)
 }
 

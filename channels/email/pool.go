@@ -32,11 +32,14 @@ type pool struct {
 	free    int        // sessions with nothing under way that are about to ask for a message
 	sweep   *time.Timer
 	armed   bool
+	look    *time.Timer // looks for what has been queued for too long
+	looksAt time.Time   // when; zero: never
 	closed  bool
 	openers context.Context //nolint:containedctx // of all sessions being opened; ended when nobody waits for them any more
 	abandon context.CancelFunc
 
 	running sync.WaitGroup // goroutines of sessions
+	done    sync.Pool      // of chan result: see job
 }
 
 func newPool(s settings, log *slog.Logger, dial func(context.Context, *relay) (*session, error)) *pool {
@@ -58,24 +61,23 @@ func (p *pool) inUse() int {
 
 // match hands what is queued to waiting sessions, and opens more where that is not
 // enough. The caller holds the lock.
-func (p *pool) match() {
+func (p *pool) match(now time.Time) {
 	busy := false
 	for len(p.queue) > 0 {
-		s := p.waiting()
+		s := p.waiting(now)
 		if s == nil {
 			break
 		}
 		busy = busy || s.load > 0
-		p.hand(s, p.assign(s))
+		p.hand(s, p.assign(s, now))
 	}
-	p.grow(len(p.queue)-p.free, busy)
+	p.grow(len(p.queue)-p.free, busy, now)
 }
 
 // waiting is the session to take the next message: one with nothing under way, the
 // latest used first, or else the one with the least.
-func (p *pool) waiting() *session {
+func (p *pool) waiting(now time.Time) *session {
 	var best *session
-	now := time.Now()
 	for _, s := range slices.Backward(p.parked) {
 		if (best == nil || s.load < best.load) && p.mayTake(s.relay, now) {
 			best = s
@@ -103,23 +105,23 @@ func (p *pool) mayTake(r *relay, now time.Time) bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			r.timed = false
-			p.match()
+			p.match(time.Now())
 		})
 	}
 	return false
 }
 
 // assign gives the first of the queue to s.
-func (p *pool) assign(s *session) *job {
+func (p *pool) assign(s *session, now time.Time) *job {
 	j := p.queue[0]
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
-	s.relay.count(time.Now())
-	j.on = s
+	s.relay.count(now)
+	j.on, j.left = s, j.until.Sub(now)
 	j.fresh = s.used == 0
-	j.dsn = s.asksFor(j, time.Now())
+	j.dsn = s.asksFor(j, now)
 	j.reset = s.dirty || s.mode == chunked && s.load > 0
-	j.careful = s.mode == chunked && s.load == 0 && s.used > 0 && time.Since(s.since) > p.doubt
+	j.careful = s.mode == chunked && s.load == 0 && s.used > 0 && now.Sub(s.since) > p.doubt
 	if j.careful {
 		j.answers = make(chan error, 1)
 	}
@@ -143,10 +145,11 @@ func (p *pool) unpark(s *session) {
 
 // take returns a message that waits, or nil.
 func (p *pool) take(s *session) *job {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.setFree(s, false)
-	return p.takeLocked(s)
+	return p.takeLocked(s, now)
 }
 
 // setFree keeps count of the sessions for whose sake no others need be opened.
@@ -160,19 +163,20 @@ func (p *pool) setFree(s *session, free bool) {
 	s.free = free
 }
 
-func (p *pool) takeLocked(s *session) *job {
-	if s.done() || s.load >= s.window || len(p.queue) == 0 || !p.mayTake(s.relay, time.Now()) {
+func (p *pool) takeLocked(s *session, now time.Time) *job {
+	if s.done() || s.load >= s.window || len(p.queue) == 0 || !p.mayTake(s.relay, now) {
 		return nil
 	}
-	return p.assign(s)
+	return p.assign(s, now)
 }
 
 // next waits for a message. Nil means that the session is to end.
 func (p *pool) next(s *session) *job {
 	for {
+		now := time.Now()
 		p.mu.Lock()
 		p.setFree(s, false)
-		if j := p.takeLocked(s); j != nil {
+		if j := p.takeLocked(s, now); j != nil {
 			p.mu.Unlock()
 			return j
 		}
@@ -180,7 +184,7 @@ func (p *pool) next(s *session) *job {
 			p.mu.Unlock()
 			return nil
 		}
-		p.await(s)
+		p.await(s, now)
 		p.mu.Unlock()
 		if j := <-s.in; j != nil {
 			return j
@@ -189,34 +193,39 @@ func (p *pool) next(s *session) *job {
 }
 
 // await notes that s waits. It is parked only while it has room for a message.
-func (p *pool) await(s *session) {
+func (p *pool) await(s *session, now time.Time) {
 	s.waits = true
 	if s.load < s.window {
-		s.since = time.Now()
-		p.parked = append(p.parked, s)
-		p.arm(p.keep)
+		p.park(s, now)
 	}
+}
+
+func (p *pool) park(s *session, now time.Time) {
+	s.since = now
+	p.parked = append(p.parked, s)
+	p.arm(p.keep)
 }
 
 // finish ends an attempt.
 func (p *pool) finish(s *session, j *job, answer string, err error) {
+	now := time.Now()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	j.on = nil
 	s.load--
-	again := j.fallsBack(err) || p.failsOver(s, j, err)
+	again := j.fallsBack(err) || p.failsOver(s, j, err, now)
 	if !again {
 		if err == nil {
-			p.noteBare(s.relay, j)
+			p.noteBare(s.relay, j, now)
 		}
-		j.done <- result{relay: s.relay, answer: answer, err: err}
+		j.end(result{relay: s.relay, answer: answer, err: err})
 	}
 	s.note(err, p.window)
 	p.setFree(s, s.load == 0 && !s.waits && !s.done() && !again)
-	p.stir(s)
+	p.stir(s, now)
 	if again { // only now that it is known what s is good for
-		p.requeue(j)
+		p.requeue(j, now)
 	}
-	p.mu.Unlock()
 }
 
 // giveBack puts a message of which the relay has looked at nothing back to the head of
@@ -226,22 +235,23 @@ func (p *pool) giveBack(s *session, j *job, err error) {
 		p.finish(s, j, "", err)
 		return
 	}
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	j.on = nil
 	s.load--
-	p.requeue(j)
+	p.requeue(j, now)
 }
 
-func (p *pool) requeue(j *job) {
+// requeue puts j to the head of the queue, for as long as it had left to wait.
+func (p *pool) requeue(j *job, now time.Time) {
 	j.tries++
 	j.heard, j.refusal, j.sent, j.answers = 0, nil, false, nil
-	p.queue = slices.Insert(p.queue, 0, j)
-	p.match()
+	p.enqueue(0, j, j.left, now)
 }
 
 // stir wakes a session that waits, if what has changed concerns it.
-func (p *pool) stir(s *session) {
+func (p *pool) stir(s *session, now time.Time) {
 	switch {
 	case !s.waits:
 	case s.drains:
@@ -251,15 +261,13 @@ func (p *pool) stir(s *session) {
 	case s.done():
 		p.hand(s, nil)
 	case s.load < s.window && !slices.Contains(p.parked, s):
-		if j := p.takeLocked(s); j != nil {
+		if j := p.takeLocked(s, now); j != nil {
 			p.hand(s, j)
 			return
 		}
-		s.since = time.Now()
-		p.parked = append(p.parked, s)
-		p.arm(p.keep)
+		p.park(s, now)
 	case s.load == 0:
-		s.since = time.Now()
+		s.since = now
 	}
 }
 
@@ -281,7 +289,7 @@ func (p *pool) broke(s *session) {
 	defer p.mu.Unlock()
 	s.broken = true
 	p.setFree(s, false)
-	p.stir(s)
+	p.stir(s, time.Now())
 }
 
 // arm has the sweep run after d, unless it is due anyhow. The caller holds the lock.
@@ -323,8 +331,10 @@ func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.abandon()
-	if p.sweep != nil {
-		p.sweep.Stop()
+	for _, t := range []*time.Timer{p.sweep, p.look} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	for _, s := range slices.Clone(p.parked) {
 		p.hand(s, nil)

@@ -82,11 +82,10 @@ func (r *relay) rest(now time.Time) time.Duration {
 
 // grow opens sessions for n messages that wait, and one more if those that there are
 // have much to do. The caller holds the pool's lock.
-func (p *pool) grow(n int, busy bool) {
+func (p *pool) grow(n int, busy bool, now time.Time) {
 	if busy {
 		n = max(n, 1)
 	}
-	now := time.Now()
 	for !p.closed && p.opening < n {
 		r := p.choose(now)
 		if r == nil {
@@ -139,7 +138,7 @@ func (p *pool) run(ctx context.Context, r *relay) {
 	p.mu.Lock()
 	p.setFree(s, false)
 	r.open-- // only now: the relay counts it until then
-	p.match()
+	p.match(time.Now())
 	p.mu.Unlock()
 }
 
@@ -175,7 +174,7 @@ func (p *pool) failed(ctx context.Context, r *relay, err error) {
 			p.failAll(r, err)
 		}
 	}
-	p.match()
+	p.match(now)
 }
 
 // heed learns from a 421 in a session that had worked how many messages the relay
@@ -211,14 +210,14 @@ func (p *pool) hasAlternative(now time.Time) bool {
 
 func (p *pool) failAll(r *relay, err error) {
 	for _, j := range p.queue {
-		j.done <- result{relay: r, err: err}
+		j.end(result{relay: r, err: err})
 	}
 	p.queue = nil
 }
 
 // failsOver reports whether a message that a relay has put off because of itself, and
 // not because of the message, is to be offered to another relay within the attempt.
-func (p *pool) failsOver(s *session, j *job, err error) bool {
+func (p *pool) failsOver(s *session, j *job, err error, now time.Time) bool {
 	if err == nil || len(p.relays) == 1 || j.tries > 0 {
 		return false
 	}
@@ -230,7 +229,6 @@ func (p *pool) failsOver(s *session, j *job, err error) bool {
 	if fault, _ := classify(where.at, r); fault != channels.RateLimited && r.code != 421 {
 		return false
 	}
-	now := time.Now()
 	p.restRelay(s.relay, now, err)
 	return p.hasAlternative(now)
 }

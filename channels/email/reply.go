@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/emersion/go-smtp"
 )
@@ -120,10 +122,9 @@ func (r reply) asked() time.Duration {
 	return 0
 }
 
-// queueForms are the ways in which relays name the message they have queued:
-// Postfix and go-smtp, Exim, Exchange, Sendmail, Amazon SES and Gmail.
+// queueForms are the ways in which relays name the message they have queued, besides
+// queuedAs: Exim, Exchange, Sendmail, Amazon SES and Gmail.
 var queueForms = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)queued as ([\w.+-]+)`),
 	regexp.MustCompile(`(?i)\bid=([\w.+-]+)`),
 	regexp.MustCompile(`InternalId=(\d+)`),
 	regexp.MustCompile(`^(\w+) Message accepted for delivery`),
@@ -134,12 +135,38 @@ var queueForms = []*regexp.Regexp{
 // recognised: with either, the relay's operator finds it in the log.
 func queueID(answer string) string {
 	_, text := cutEnhanced(answer)
+	if id, ok := queuedAs(text); ok {
+		return id
+	}
 	for _, form := range queueForms {
 		if m := form.FindStringSubmatch(text); m != nil {
 			return m[1]
 		}
 	}
 	return text
+}
+
+// queuedAs is what follows "queued as", which is how Postfix and go-smtp say it. It is by
+// hand because every message's answer comes here.
+func queuedAs(text string) (id string, ok bool) {
+	const mark = "queued as "
+	for i := 0; i+len(mark) < len(text); i++ {
+		if text[i]|0x20 != 'q' || !strings.EqualFold(text[i:i+len(mark)], mark) {
+			continue
+		}
+		id = text[i+len(mark):]
+		if end := strings.IndexFunc(id, notQueueID); end >= 0 {
+			id = id[:end]
+		}
+		if id != "" {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+func notQueueID(r rune) bool {
+	return r >= utf8.RuneSelf || notKey(unicode.ToLower(r)) && !strings.ContainsRune("_.+-", r)
 }
 
 // maxShown is how much of what a relay says is repeated, in bytes.

@@ -2,7 +2,6 @@ package email
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -33,8 +32,21 @@ var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 // needs, has one case only, and its local part is at most 64 octets long where address
 // is one that a configuration may have. address is taken as it is.
 func ReturnPath(key secret.String, address, delivery string) string {
+	return returnStamp(key).returnPath(address, delivery)
+}
+
+func returnStamp(key secret.String) *stamp { return &stamp{key: key, purpose: "sitrep return path 1"} }
+
+func (s *stamp) returnPath(address, delivery string) string {
 	at := max(strings.LastIndexByte(address, '@'), 0)
-	return address[:at] + "+" + delivery + "-" + returnSum(key, delivery) + address[at:]
+	dst := append(append(make([]byte, 0, maxAddr), address[:at]...), '+')
+	dst = append(append(dst, delivery...), '-')
+	return string(append(s.appendReturnMAC(dst, delivery), address[at:]...))
+}
+
+func (s *stamp) appendReturnMAC(dst []byte, delivery string) []byte {
+	sum := s.of(delivery)
+	return lowerBase32.AppendEncode(dst, sum[:returnMAC])
 }
 
 // ReadReturnPath is the delivery whose return path this is, in angle brackets or not
@@ -54,7 +66,7 @@ func readReturnPath(key secret.String, address string) (mailbox, delivery, domai
 		return "", "", "", false
 	}
 	delivery = local[plus+1 : hyphen]
-	if !isKey(delivery) || !hmac.Equal([]byte(local[hyphen+1:]), []byte(returnSum(key, delivery))) {
+	if !isKey(delivery) || !hmac.Equal([]byte(local[hyphen+1:]), returnStamp(key).appendReturnMAC(nil, delivery)) {
 		return "", "", "", false
 	}
 	return local[:plus], delivery, domain, true
@@ -75,13 +87,6 @@ func cutAddress(s string) (local, domain string, ok bool) {
 
 func isKey(s string) bool {
 	return s != "" && len(s) <= maxKey && !strings.ContainsFunc(s, notKey)
-}
-
-func returnSum(key secret.String, delivery string) string {
-	mac := hmac.New(sha256.New, []byte(key.Reveal()))
-	mac.Write([]byte("sitrep return path 1\x00"))
-	mac.Write([]byte(delivery))
-	return lowerBase32.EncodeToString(mac.Sum(nil)[:returnMAC])
 }
 
 // ReadMessageID is the delivery whose Message-ID this is, in angle brackets or not:
@@ -129,7 +134,7 @@ func (c *Channel) returnPath(delivery string) address {
 	if to.spec == "" {
 		return c.settings.from.addr
 	}
-	return address{spec: ReturnPath(c.settings.Bounces.Key, to.spec, delivery)}
+	return address{spec: c.returns.returnPath(to.spec, delivery)}
 }
 
 func (s *settings) checkBounces() error {

@@ -57,9 +57,11 @@ type session struct {
 	wire    *wire    // the TCP connection
 	conn    net.Conn // the same with TLS on it
 	client  *smtp.Client
-	replies replies
-	out     []byte // kept for its memory
-	open    bool   // the library has a transaction under way
+	ear     ear
+	replies replies  // what it hears
+	writing deadline // of what is said
+	out     []byte   // kept for its memory
+	open    bool     // the library has a transaction under way
 	mode    mode
 	auth    string // how it logged in, or tried to; empty: not at all
 
@@ -144,7 +146,8 @@ func (s *session) dial(ctx context.Context) error {
 		_ = s.wire.Close() // nothing was begun that closing could spoil
 		return withCause(ctx, err)
 	}
-	s.replies = newReplies(s.conn)
+	s.ear.conn = s.conn
+	s.replies = newReplies(&s.ear)
 	s.wire.uncounted = s.mode != single // replies bounds what it reads
 	if s.relay.requireTLS && !s.has("REQUIRETLS") {
 		s.quit()

@@ -224,12 +224,16 @@ func (s *session) appendRecipient(dst []byte, j *job) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// expect gives the relay time to answer.
-func (s *session) expect(d time.Duration) error { return s.conn.SetReadDeadline(time.Now().Add(d)) }
+// expect gives the relay time for the answers that are read next, all of them together,
+// from when the first of them is waited for. It is for the goroutine that reads.
+func (s *session) expect(d time.Duration) { s.ear.next = d }
+
+// extend gives the relay time from now on, also if somebody is waiting for it already.
+func (s *session) extend(d time.Duration) error { return s.ear.limit.in(d, s.conn.SetReadDeadline) }
 
 // say writes all of b and returns how much of it was handed to the network.
 func (s *session) say(b []byte) (int, error) {
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.relay.commandTimeout)); err != nil {
+	if err := s.writing.in(s.relay.commandTimeout, s.conn.SetWriteDeadline); err != nil {
 		return 0, err
 	}
 	return s.conn.Write(b)

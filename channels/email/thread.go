@@ -62,7 +62,7 @@ func (t thread) with(id string) channels.Thread {
 	if len(ids) > keptIDs {
 		ids = slices.Concat(ids[:1], ids[len(ids)-keptIDs+1:])
 	}
-	dst := strconv.AppendInt(append(make([]byte, 0, 128), beganMark...), t.began, 10)
+	dst := strconv.AppendInt(append(make([]byte, 0, 256), beganMark...), t.began, 10)
 	for _, earlier := range ids {
 		dst = append(append(dst, ' '), earlier...)
 	}
@@ -78,8 +78,9 @@ func (t thread) with(id string) channels.Thread {
 func (t thread) appendIndex(dst []byte) []byte {
 	const toUnix = 11_644_473_600                   // seconds from 1601, where a FILETIME begins, to 1970
 	filetime := uint64(t.began+toUnix) * 10_000_000 // no message was made before 1601
-	guid := sha256.Sum256([]byte("sitrep conversation\x00" + t.first))
-	block := binary.BigEndian.AppendUint64([]byte{0x01}, filetime)
+	name := append(append(make([]byte, 0, 512), "sitrep conversation\x00"...), t.first...)
+	guid := sha256.Sum256(name)
+	block := binary.BigEndian.AppendUint64(append(make([]byte, 0, 22), 0x01), filetime)
 	return base64.StdEncoding.AppendEncode(dst, append(block[:6], guid[:16]...))
 }
 

@@ -2,7 +2,6 @@ package email
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -22,8 +21,16 @@ const tokenMAC = 16
 // channel's id and the address, and nobody without the key can make another one. It is
 // the same every time, and needs no escaping in a URL.
 func UnsubscribeToken(key secret.String, channel, address string) string {
-	text := channel + "\x00" + address
-	return base64.RawURLEncoding.EncodeToString(append(tokenSum(key, text), text...))
+	return string(leaveStamp(key).appendToken(nil, channel, address))
+}
+
+func leaveStamp(key secret.String) *stamp { return &stamp{key: key, purpose: "sitrep unsubscribe 1"} }
+
+func (s *stamp) appendToken(dst []byte, channel, address string) []byte {
+	sum := s.of(channel, "\x00", address)
+	raw := append(make([]byte, 0, 512), sum[:tokenMAC]...)
+	raw = append(append(append(raw, channel...), 0), address...)
+	return base64.RawURLEncoding.AppendEncode(dst, raw)
 }
 
 // ReadUnsubscribeToken is whom a token unsubscribes, and false for one that was not made
@@ -34,17 +41,10 @@ func ReadUnsubscribeToken(key secret.String, token string) (channel, address str
 		return "", "", false
 	}
 	text := string(raw[tokenMAC:])
-	if !hmac.Equal(raw[:tokenMAC], tokenSum(key, text)) {
+	if sum := leaveStamp(key).of(text); !hmac.Equal(raw[:tokenMAC], sum[:tokenMAC]) {
 		return "", "", false
 	}
 	return strings.Cut(text, "\x00")
-}
-
-func tokenSum(key secret.String, text string) []byte {
-	mac := hmac.New(sha256.New, []byte(key.Reveal()))
-	mac.Write([]byte("sitrep unsubscribe 1\x00"))
-	mac.Write([]byte(text))
-	return mac.Sum(nil)[:tokenMAC]
 }
 
 func (s *settings) checkUnsubscribe() error {
