@@ -10,88 +10,123 @@ import (
 	"sitrep/ledger"
 )
 
-// attempt makes at most one attempt at a claim and says what became of it.
-func (l *lane) attempt(soft, hard context.Context, by *hand, h held) ledger.Settlement {
-	l.crew.watchClock(hard)
-	now := l.d.o.Now()
-	s := ledger.Settlement{ID: h.ID, Owner: h.Owner, Attempt: h.Claim.Attempt, Started: now, Ended: now}
-	if l.crew.recalls.includes(h) {
-		return recalled(s, h.Claim)
+// attempt makes at most one attempt at the worker's try and says there what became of
+// it. False means that the worker was left behind: then that is its successor's.
+func (w *worker) attempt(soft, hard context.Context) (ours bool) {
+	t, l := &w.try, w.lane
+	if l.withheld(soft, hard, t) {
+		return true
 	}
-	if back, due := l.giveBack(soft, h, now); back {
-		s.Untried, s.Due = true, due
-		return s
+	if t.Interrupted || t.Ambiguous {
+		if again, ours := w.inquire(hard); !again {
+			return ours
+		}
 	}
-	doubt := h.Interrupted || h.Ambiguous
-	late := !now.Before(h.Expire) && (l.gone || !l.crew.clock.excuses(h.Claim))
-	if late && !doubt {
-		return expired(s, h.Claim)
+	if t.late {
+		expired(&t.s, t.Claim)
+		return true
 	}
-	e, err := l.envelope(hard, h.Claim)
-	if err != nil {
+	l.d.deliveryEvent(EventStarted, t.Claim, t.s.Started)
+	a, ours := w.call(hard)
+	if ours {
+		l.sent(hard, t, a)
+	}
+	return ours
+}
+
+// inquire is for a delivery that may have arrived already. again says that it may be
+// sent (again): never if the worker was left behind.
+func (w *worker) inquire(hard context.Context) (again, ours bool) {
+	t, l := &w.try, w.lane
+	if l.find == nil {
+		return !l.keptUnknown(t), true
+	}
+	t.finding = true
+	a, ours := w.call(hard)
+	if !ours || l.found(hard, t, a) {
+		return false, ours
+	}
+	t.finding = false
+	return true, true
+}
+
+// withheld begins a try, and reports whether that is all: there is nothing to be sent
+// or asked now.
+func (l *lane) withheld(soft, hard context.Context, t *try) bool {
+	passed, now := l.crew.now(hard)
+	t.s = ledger.Settlement{ID: t.ID, Owner: t.Owner, Attempt: t.Claim.Attempt, Started: now, Ended: now}
+	if l.crew.recalls.includes(t.held) {
+		recalled(&t.s, t.Claim)
+		return true
+	}
+	if back, due := l.giveBack(soft, t.held, passed, now); back {
+		t.s.Untried, t.s.Due = true, due
+		return true
+	}
+	t.late = !now.Before(t.Expire) && (l.gone || !l.crew.clock.excuses(t.Claim))
+	if t.late && !t.Interrupted && !t.Ambiguous {
+		expired(&t.s, t.Claim)
+		return true
+	}
+	if err := l.address(hard, t); err != nil {
 		l.d.trouble(l.ID, "read the text of a delivery", err)
-		s.Untried, s.Due = true, now.Add(l.d.o.Poll)
-		return s
+		t.s.Untried, t.s.Due = true, now.Add(l.d.o.Poll)
+		return true
 	}
-	if doubt && l.settleDoubt(hard, by, e, h.Claim, late, &s) {
-		return fit(s)
-	}
-	if late {
-		return expired(s, h.Claim)
-	}
-	l.send(hard, by, e, h.Claim, &s)
-	l.traceAttempt(h.Claim, &s)
-	return fit(s)
+	return false
 }
 
 // giveBack says whether a claim goes back untried, and until when: the program
 // stops, the lease may have passed to somebody else, or the channel rests.
-func (l *lane) giveBack(soft context.Context, h held, now time.Time) (bool, time.Time) {
-	if soft.Err() != nil || !l.crew.lease.holds(h.claimed, h.until, time.Now()) {
+func (l *lane) giveBack(soft context.Context, h held, passed, now time.Time) (bool, time.Time) {
+	switch {
+	case soft.Err() != nil, !l.crew.lease.holds(h.claimed, h.until, passed), l.resting(now):
 		return true, now
-	}
-	if _, resting := l.resting(now); resting {
-		return true, now
-	}
-	if l.gone && now.Before(h.Expire) {
+	case l.gone && now.Before(h.Expire):
 		return true, sooner(now.Add(goneEvery), h.Expire)
+	default:
+		return false, time.Time{}
 	}
-	return false, time.Time{}
 }
 
-func (l *lane) envelope(hard context.Context, c ledger.Claim) (channels.Envelope, error) {
-	m, err := l.crew.cache.get(hard, l.d.o.Lease, c.Rendering)
-	return channels.Envelope{
-		Key: c.Key, To: c.To, Message: m, Thread: c.Thread, Accepted: c.Accepted, List: c.List, Audience: c.Audience, Required: l.requires(c),
-	}, err
+// address makes the envelope.
+func (l *lane) address(hard context.Context, t *try) error {
+	m, err := l.crew.cache.get(hard, l.d.o.Lease, t.Rendering)
+	t.e = channels.Envelope{
+		Key: t.Key, To: t.To, Message: m, Thread: t.Thread, Accepted: t.Accepted, List: t.List, Audience: t.Audience, Required: l.requires(t.Claim),
+	}
+	return err
 }
 
-// send is the attempt itself.
-func (l *lane) send(hard context.Context, by *hand, e channels.Envelope, c ledger.Claim, s *ledger.Settlement) {
-	l.d.event(deliveryEvent(EventStarted, c, s.Started))
-	a := by.call(hard, func(ctx context.Context) (a answer) {
-		a.receipt, a.err = l.Channel.Send(ctx, e)
-		return a
-	})
+// sent takes the channel's answer to a message.
+func (l *lane) sent(hard context.Context, t *try, a answer) {
+	s := &t.s
 	s.Ended = l.d.o.Now()
 	fault, asked := channels.FaultOf(a.err)
-	l.d.o.Record.Attempt(l.ID, c.Key, fault, s.Ended.Sub(s.Started))
+	l.d.o.Record.Attempt(l.ID, t.Key, fault, s.Ended.Sub(s.Started))
 	if a.err == nil {
 		s.Outcome, s.Receipt = ledger.Delivered, a.receipt
 		l.gotThrough(s.Started)
-		return
+	} else {
+		s.Fault, s.Detail = fault, a.err.Error()
+		l.failed(hard, t, asked)
 	}
-	s.Fault, s.Detail = fault, a.err.Error()
-	l.d.o.Log.Warn("an attempt failed", "channel", l.ID, "delivery", c.Key, "attempt", c.Attempt,
-		"fault", string(fault), "error", oneLine(s.Detail))
-	l.afterFault(hard, c, asked, s)
-	if s.Outcome == ledger.Failed && e.Required {
-		l.untold(c, s)
+	l.traceAttempt(t.Claim, s)
+}
+
+// failed follows an attempt that did not succeed.
+func (l *lane) failed(hard context.Context, t *try, asked time.Duration) {
+	s := &t.s
+	l.d.o.Log.Warn("an attempt failed", "channel", l.ID, "delivery", t.Key, "attempt", t.Claim.Attempt,
+		"fault", string(s.Fault), "error", oneLine(s.Detail))
+	l.afterFault(hard, t.Claim, asked, s)
+	if s.Outcome == ledger.Failed && t.e.Required {
+		l.untold(t.Claim, s)
 	}
 }
 
 // untold raises the alarm instead of suppressing the recipient.
-func (l *lane) untold(c ledger.Claim, s *ledger.Settlement) {
+func (l *lane) untold(c *ledger.Claim, s *ledger.Settlement) {
 	s.Suppress = false
 	l.d.o.Record.Untold(c.Customer, l.ID)
 	l.d.o.Log.Error("a recipient that is to be told by contract cannot be reached: tell them by another way, and correct the address in the customer's lists",
@@ -100,13 +135,13 @@ func (l *lane) untold(c ledger.Claim, s *ledger.Settlement) {
 
 // requires reports whether the recipient is to be told by contract, by the lists as
 // they are now.
-func (l *lane) requires(c ledger.Claim) bool {
+func (l *lane) requires(c *ledger.Claim) bool {
 	return l.crew.keeper.rosters().requires(c.Customer, c.Channel, c.To.Address)
 }
 
 // afterFault decides what a failed attempt leads to. It follows from the fault
 // alone, and for an ambiguous one from what the channel can do.
-func (l *lane) afterFault(hard context.Context, c ledger.Claim, asked time.Duration, s *ledger.Settlement) {
+func (l *lane) afterFault(hard context.Context, c *ledger.Claim, asked time.Duration, s *ledger.Settlement) {
 	if s.Fault.Final() {
 		l.gotThrough(s.Started)
 	}
@@ -128,25 +163,24 @@ func (l *lane) afterFault(hard context.Context, c ledger.Claim, asked time.Durat
 	}
 }
 
-// settleDoubt is for a delivery that may have arrived already. It returns true if
-// s says what becomes of it, false if it may be sent (again).
-func (l *lane) settleDoubt(
-	hard context.Context, by *hand, e channels.Envelope, c ledger.Claim, late bool, s *ledger.Settlement,
-) bool {
-	if l.find == nil {
-		if late || (l.Ambiguous == channels.KeepUnknown && !c.Reopened) {
-			s.Outcome, s.Fault, s.Detail = ledger.Unknown, channels.Ambiguous, unknownWhy(c)
-			s.Untried = true // this claim sent nothing and asked nobody
-			return true
-		}
+// keptUnknown is for a delivery that may have arrived already, on a channel that cannot
+// tell. It returns true if that is its end, false if it may be sent (again).
+func (l *lane) keptUnknown(t *try) bool {
+	if !t.late && (l.Ambiguous != channels.KeepUnknown || t.Reopened) {
 		return false
 	}
-	a := by.call(hard, func(ctx context.Context) (a answer) {
-		a.receipt, a.found, a.err = l.find.Find(ctx, e)
-		return a
-	})
+	t.s.Outcome, t.s.Fault, t.s.Detail = ledger.Unknown, channels.Ambiguous, unknownWhy(t.Claim)
+	t.s.Untried = true // this claim sent nothing and asked nobody
+	return true
+}
+
+// found takes the channel's answer to the question whether a message arrived. It
+// returns true if that settles the try, false if the message may be sent (again): never
+// after an error.
+func (l *lane) found(hard context.Context, t *try, a answer) bool {
+	s := &t.s
 	s.Ended = l.d.o.Now()
-	l.traceFind(c, s.Started, s.Ended, a)
+	l.traceFind(t.Claim, s.Started, s.Ended, a)
 	switch {
 	case a.err == nil && a.found:
 		s.Outcome, s.Receipt = ledger.Delivered, a.receipt
@@ -154,18 +188,18 @@ func (l *lane) settleDoubt(
 	case a.err == nil:
 		s.Started = s.Ended
 		return false
-	case late:
+	case t.late:
 		s.Outcome, s.Fault = ledger.Unknown, channels.Ambiguous
-		s.Detail = fmt.Sprintf("%s; asking the remote side failed: %v", unknownWhy(c), a.err)
+		s.Detail = fmt.Sprintf("%s; asking the remote side failed: %v", unknownWhy(t.Claim), a.err)
 	default:
-		l.askAgain(hard, c, a.err, s)
+		l.askAgain(hard, t.Claim, a.err, s)
 	}
 	return true
 }
 
 // askAgain is for a doubt that the remote side could not settle just now. The
 // fault stays ambiguous, so that the next claim asks first as well.
-func (l *lane) askAgain(hard context.Context, c ledger.Claim, err error, s *ledger.Settlement) {
+func (l *lane) askAgain(hard context.Context, c *ledger.Claim, err error, s *ledger.Settlement) {
 	fault, asked := channels.FaultOf(err)
 	s.Fault = channels.Ambiguous
 	s.Detail = fmt.Sprintf("%s; asking the remote side failed: %v", unknownWhy(c), err)
@@ -180,7 +214,7 @@ func (l *lane) askAgain(hard context.Context, c ledger.Claim, err error, s *ledg
 	}
 }
 
-func unknownWhy(c ledger.Claim) string {
+func unknownWhy(c *ledger.Claim) string {
 	if c.Interrupted {
 		return "it may have arrived: the program stopped in the middle of sending it"
 	}
@@ -189,7 +223,7 @@ func unknownWhy(c ledger.Claim) string {
 
 // expired ends a delivery whose time is over. This claim was no attempt and is not
 // counted as one.
-func expired(s ledger.Settlement, c ledger.Claim) ledger.Settlement {
+func expired(s *ledger.Settlement, c *ledger.Claim) {
 	s.Outcome, s.Untried = ledger.Expired, true
 	after := incident.Hours(c.Expire.Sub(c.Accepted))
 	switch tries := c.Attempt - 1; {
@@ -200,7 +234,6 @@ func expired(s ledger.Settlement, c ledger.Claim) ledger.Settlement {
 	default:
 		s.Detail = fmt.Sprintf("given up after %s and %d attempts", after, tries)
 	}
-	return s
 }
 
 func sooner(a, b time.Time) time.Time {

@@ -83,11 +83,10 @@ func (r *recalls) includes(h held) bool {
 	return ok && !h.claimed.After(at)
 }
 
-// recalled is the settlement of a claim that was taken back before its attempt.
-func recalled(s ledger.Settlement, c ledger.Claim) ledger.Settlement {
+// recalled settles a claim that was taken back before its attempt.
+func recalled(s *ledger.Settlement, c *ledger.Claim) {
 	s.Untried, s.Outcome, s.Detail = true, ledger.Cancelled, takenBack
 	if c.Interrupted || c.Ambiguous {
 		s.Outcome, s.Fault, s.Detail = ledger.Unknown, channels.Ambiguous, unknownWhy(c)
 	}
-	return s
 }

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sitrep/ledger"
@@ -34,11 +35,12 @@ import (
 // one takes over what another is sending: recorded as interrupted, in order, nothing
 // lost, but twice where the channel cannot tell.
 type clock struct {
-	now func() time.Time
+	now   func() time.Time
+	began pair         // the first look
+	apart atomic.Int64 // ns that the wall has gained since, at the latest look
 
 	mu      sync.Mutex
-	wall    time.Time // the last look at it
-	passed  time.Time // when that was
+	last    pair      // the latest look
 	calm    time.Time // in time passed: nothing is claimed before
 	forward time.Time // what the clock showed when it was last set forward; zero: never
 	back    time.Time // what it showed when it was last set back; zero: never
@@ -56,8 +58,23 @@ const (
 	rewindEvery = time.Minute
 )
 
+// pair is what the clock on the wall showed at a moment in time that has passed.
+type pair struct{ wall, passed time.Time }
+
+// gained is how much the wall is ahead of where it should be by an earlier pair.
+func (p pair) gained(since pair) time.Duration {
+	return p.wall.Sub(since.wall) - p.passed.Sub(since.passed)
+}
+
 func newClock(now func() time.Time) *clock {
-	return &clock{now: now, wall: now().Round(0), passed: time.Now()}
+	first := pair{now().Round(0), time.Now()}
+	return &clock{now: now, began: first, last: first}
+}
+
+// steady reports that the clock has not been set since the last look, for certain and
+// at next to no cost. If not, it is to be looked at.
+func (c *clock) steady(p pair) bool {
+	return (p.gained(c.began) - time.Duration(c.apart.Load())).Abs() < clockTolerance/4
 }
 
 // look returns by how much the clock was set since the last look, or 0.
@@ -65,20 +82,20 @@ func (c *clock) look(calm time.Duration) (by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := time.Now()
-	wall := c.now().Round(0)
-	passed := time.Now()
-	if passed.Sub(before) > clockTolerance/4 {
+	p := pair{c.now().Round(0), time.Now()}
+	if p.passed.Sub(before) > clockTolerance/4 {
 		return 0 // we were stopped in between: the next look is better
 	}
-	by = wall.Sub(c.wall) - passed.Sub(c.passed)
-	c.wall, c.passed = wall, passed
+	by = p.gained(c.last)
+	c.last = p
+	c.apart.Store(int64(p.gained(c.began)))
 	if by.Abs() < clockTolerance {
 		return 0
 	}
-	c.calm = passed.Add(calm)
+	c.calm = p.passed.Add(calm)
 	if by > 0 {
-		c.forward = wall.Add(-by)
-	} else if before := wall.Add(-by); before.After(c.back) {
+		c.forward = p.wall.Add(-by)
+	} else if before := p.wall.Add(-by); before.After(c.back) {
 		c.back = before
 	}
 	return by
@@ -92,7 +109,7 @@ func (c *clock) calms() time.Duration {
 }
 
 // excuses reports whether a claim is to be attempted although it seems too old.
-func (c *clock) excuses(k ledger.Claim) bool {
+func (c *clock) excuses(k *ledger.Claim) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return k.Attempt == 1 && !c.forward.IsZero() && !k.Accepted.After(c.forward)
@@ -108,6 +125,17 @@ func (c *clock) skew(now time.Time) (skew, every time.Duration) {
 		return clockTolerance, 0
 	}
 	return clocksApart, rewindEvery
+}
+
+// now is the time that has passed and the one on the wall, when what is to be done if
+// that was set has been done.
+func (c *crew) now(hard context.Context) (passed, wall time.Time) {
+	passed, wall = time.Now(), c.d.o.Now()
+	if c.clock.steady(pair{wall.Round(0), passed}) {
+		return passed, wall
+	}
+	c.watchClock(hard)
+	return time.Now(), c.d.o.Now()
 }
 
 // watchClock does what is to be done when the clock was set. Looking costs next to
@@ -160,7 +188,8 @@ func (c *crew) longest() time.Duration {
 func (l *lane) clockSet() {
 	l.mu.Lock()
 	l.ask, l.not, l.next = true, time.Time{}, time.Time{}
-	l.paused.until, l.paused.unstored = time.Time{}, time.Time{}
+	l.paused.until.set(time.Time{})
+	l.paused.unstored = time.Time{}
 	l.mu.Unlock()
 	nudge(l.awake)
 }

@@ -76,7 +76,7 @@ func (c *crew) run(ctx context.Context, untilDry bool) error {
 	<-soft.Done()
 	c.end()
 	lanes.Wait()
-	close(c.settler.in)
+	c.settler.close()
 	err := <-settled
 	kill()
 	rest.Wait()
@@ -139,9 +139,13 @@ func nudge(c chan struct{}) {
 }
 
 // lease knows until when what this process has claimed is its own, in time that has
-// passed.
+// passed. Every attempt asks, so asking takes no lock.
 type lease struct {
-	mu      sync.Mutex
+	mu  sync.Mutex // held by whoever changes it
+	now atomic.Pointer[tenure]
+}
+
+type tenure struct {
 	renewed time.Time // everything held when it was renewed is ours until then
 	lapsed  time.Time // claims made before then may have passed to somebody else
 }
@@ -149,12 +153,11 @@ type lease struct {
 // holds reports whether a claim made at claimed, leased until until, is still ours
 // for certain.
 func (l *lease) holds(claimed, until, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if claimed.Before(l.lapsed) {
-		return false
+	t := l.now.Load()
+	if t == nil {
+		return now.Before(until)
 	}
-	return now.Before(until) || now.Before(l.renewed)
+	return !claimed.Before(t.lapsed) && (now.Before(until) || now.Before(t.renewed))
 }
 
 // keepLease renews at a third of the lease, so that two renewals may fail. After a
@@ -188,7 +191,22 @@ func (c *crew) keepLease(hard context.Context) {
 func (l *lease) lapse() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lapsed, l.renewed = time.Now(), time.Time{}
+	l.now.Store(&tenure{lapsed: time.Now()})
+}
+
+// renew says that everything held at now is ours until until; if late, nothing that was
+// claimed before now is held.
+func (l *lease) renew(now, until time.Time, late bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := tenure{renewed: until}
+	if was := l.now.Load(); was != nil {
+		t.lapsed = was.lapsed
+	}
+	if late {
+		t.lapsed = now
+	}
+	l.now.Store(&t)
 }
 
 func (c *crew) renew(hard context.Context, late bool) bool {
@@ -201,11 +219,6 @@ func (c *crew) renew(hard context.Context, late bool) bool {
 		}
 		return false
 	}
-	c.lease.mu.Lock()
-	defer c.lease.mu.Unlock()
-	c.lease.renewed = now.Add(c.d.o.Lease)
-	if late {
-		c.lease.lapsed = now
-	}
+	c.lease.renew(now, now.Add(c.d.o.Lease), late)
 	return true
 }

@@ -32,7 +32,7 @@ type Options struct {
 	NewID func(customer string, started time.Time) string
 
 	Record  Recorder         // nil: nothing is counted
-	OnEvent func(Event)      // nil: nobody watches; called from many goroutines, must not block
+	OnEvent func(Event)      // nil: nobody watches, at no cost; called from many goroutines, must not block
 	OnSpan  func(Span)       // nil: nothing is traced, at no cost; otherwise as OnEvent
 	Log     *slog.Logger     // nil: nothing is logged
 	Now     func() time.Time // nil: time.Now
@@ -53,8 +53,13 @@ type Lane struct {
 	ID, Kind string
 	Channel  channels.Channel
 
-	Workers int           // attempts at a time; 0: Spec.Workers, or four
-	Timeout time.Duration // of one attempt; 0: Spec.Timeout, or thirty seconds
+	Workers int // attempts at a time; 0: Spec.Workers, or four
+
+	// Timeout is how long one attempt may take. None has less; for those that begin
+	// close together end together, one may have up to a thousandth more, or ten
+	// milliseconds if that is longer. Zero: Spec.Timeout, or thirty seconds.
+	Timeout time.Duration
+
 	Expire  time.Duration // age at which a delivery is given up; 0: four hours
 	Backoff Backoff
 
@@ -99,9 +104,6 @@ func New(o Options) (*Dispatcher, error) {
 func (o Options) filled() Options {
 	if o.Record == nil {
 		o.Record = noRecorder{}
-	}
-	if o.OnEvent == nil {
-		o.OnEvent = func(Event) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -244,6 +246,9 @@ func (d *Dispatcher) wake() {
 }
 
 func (d *Dispatcher) event(e Event) {
+	if d.o.OnEvent == nil {
+		return
+	}
 	if e.At.IsZero() {
 		e.At = d.o.Now()
 	}

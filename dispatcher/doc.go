@@ -47,9 +47,10 @@
 // feeder, which claims ahead of the workers and otherwise sleeps, and its workers;
 // one settler, which records results in groups; one keeper of the lease; one
 // expander, which writes down what large updates have left. Run also owns a keeper of
-// the rosters. A worker's attempts run in a second goroutine of its own, so that a
-// channel that ignores its deadline can be left alone. Stopping ends them in this
-// order: feeders, workers (attempts in flight have a grace), settler.
+// the rosters. A worker calls its channel itself. If that ignores its deadline, the
+// lane leaves the call and its goroutine alone, and another takes the worker's place;
+// such a goroutine is the channel's, and may outlive Run. Stopping ends the others in
+// this order: feeders, workers (attempts in flight have a grace), settler.
 //
 // # What a fault leads to
 //

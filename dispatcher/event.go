@@ -88,8 +88,14 @@ func (noRecorder) Up(string, bool)                                              
 func (noRecorder) Trouble(string, string)                                        {}
 func (noRecorder) Untold(string, string)                                         {}
 
-// deliveryEvent is an event about the delivery that was claimed.
-func deliveryEvent(kind EventKind, c ledger.Claim, at time.Time) Event {
+// deliveryEvent tells those who watch about the delivery that was claimed.
+func (d *Dispatcher) deliveryEvent(kind EventKind, c *ledger.Claim, at time.Time) {
+	if d.o.OnEvent != nil {
+		d.o.OnEvent(eventOf(kind, c, at))
+	}
+}
+
+func eventOf(kind EventKind, c *ledger.Claim, at time.Time) Event {
 	return Event{
 		Kind: kind, At: at,
 		Update: c.Update, Incident: c.Incident, Customer: c.Customer,

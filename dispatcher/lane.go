@@ -25,7 +25,11 @@ type lane struct {
 	ended chan struct{}   // closed when it has ended
 	panic sync.Once       // the stack of a panic is logged once
 
+	places sync.WaitGroup // of the workers
+
 	mu     sync.Mutex
+	term   *term // that a call beginning now may join; nil: there is none
+	watch  watch
 	pace   time.Duration // of recent attempts; zero: there were none
 	ask    bool          // there may be work that we have not asked for
 	asking bool          // a question is under way
@@ -41,7 +45,7 @@ type lane struct {
 
 // held is a claim and how long it is ours, in time that has passed: see clock.
 type held struct {
-	ledger.Claim
+	*ledger.Claim
 	claimed, until time.Time
 }
 
@@ -78,24 +82,11 @@ func (l *lane) run(soft, hard context.Context) {
 		case <-soft.Done():
 		}
 	}()
-	var workers sync.WaitGroup
-	for range l.Workers {
-		workers.Go(func() { l.serve(soft, hard) })
-	}
+	end := l.begin(soft, hard)
 	l.feed(soft, hard)
 	close(l.work)
-	workers.Wait()
-}
-
-// serve is a worker.
-func (l *lane) serve(soft, hard context.Context) {
-	by := newHand(l)
-	defer by.end()
-	for h := range l.work {
-		s := l.attempt(soft, hard, by, h)
-		l.crew.settler.in <- settled{lane: l, claim: h.Claim, Settlement: s}
-		l.release(s.Ended.Sub(s.Started))
-	}
+	l.places.Wait()
+	end()
 }
 
 // feed claims until soft is done.
@@ -162,8 +153,9 @@ func (l *lane) claim(soft context.Context, n int) {
 		l.liftPause(ctx)
 	}
 	l.traceClaims(got.Claims, now)
-	for _, c := range got.Claims {
-		l.work <- held{Claim: c, claimed: claimed, until: claimed.Add(l.d.o.Lease)}
+	until := claimed.Add(l.d.o.Lease)
+	for i := range got.Claims {
+		l.work <- held{Claim: &got.Claims[i], claimed: claimed, until: until}
 	}
 	if len(got.Claims) == 0 {
 		nudge(l.crew.quiet)
@@ -271,17 +263,25 @@ func (l *lane) wake() {
 	nudge(l.awake)
 }
 
-// settled hears what the ledger made of one settlement.
-func (l *lane) settled(s settled, v ledger.Verdict) {
+// settled hears what the ledger made of the lane's own among a group of settlements.
+func (l *lane) settled(b batch, verdicts []ledger.Verdict) {
+	now := l.d.o.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open--
-	l.crew.open.Add(-1)
-	if v.Applied && v.Outcome == ledger.Pending && s.Due.After(l.d.o.Now()) {
-		l.note(s.Due)
-		return
+	var n int
+	for i, v := range verdicts {
+		if b.of[i].lane != l {
+			continue
+		}
+		n++
+		if v.Applied && v.Outcome == ledger.Pending && b.rows[i].Due.After(now) {
+			l.note(b.rows[i].Due)
+			continue
+		}
+		l.ask = true // it is due again, or something that waited behind it may be free
 	}
-	l.ask = true // it is due again, or something that waited behind it may be free
+	l.open -= n
+	l.crew.open.Add(-int64(n))
 }
 
 // afterSettling follows a group of settled.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +86,56 @@ func TestRetriesWithBackoff(t *testing.T) {
 		}
 		if len(r.kinds(dispatcher.EventRetry)) != 4 {
 			t.Errorf("%d retry events, want 4", len(r.kinds(dispatcher.EventRetry)))
+		}
+	})
+}
+
+// Whoever watches is told of every attempt as it begins.
+func TestStartedIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, lane("mail", newRemote(fails(channels.Unavailable, 2))))
+		u := r.accept("INC-1", 1, time.Hour, "mail:a")
+		r.work()
+		started := r.kinds(dispatcher.EventStarted)
+		if len(started) != 3 {
+			t.Fatalf("told of %d attempts, want 3", len(started))
+		}
+		for i, e := range started {
+			if e.Attempt != i+1 || e.Update != u || e.To.Address != "a" || e.At.IsZero() {
+				t.Errorf("attempt %d was told of as %+v", i+1, e)
+			}
+		}
+	})
+}
+
+// reading counts how often renderings are read.
+type reading struct {
+	ledger.Ledger
+	times atomic.Int64
+}
+
+func (l *reading) Rendering(ctx context.Context, id int64) (channels.Message, error) {
+	l.times.Add(1)
+	for range 100 {
+		runtime.Gosched() // others want it meanwhile
+	}
+	return l.Ledger.Rendering(ctx, id)
+}
+
+// A message that goes to many is read once, however many want it at the same time.
+func TestMessageIsReadOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, lane("mail", newRemote(nil)), lane("chat", newRemote(nil)))
+		count := &reading{}
+		r.open(func(o *dispatcher.Options) {
+			count.Ledger = o.Ledger
+			o.Ledger = count
+		})
+		u := r.accept("INC-1", 1, time.Hour, append(many("mail", 100), many("chat", 100)...)...)
+		r.work()
+		r.tally(u, ledger.Delivered, 200)
+		if n := count.times.Load(); n != 1 {
+			t.Errorf("the message was read %d times", n)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"sitrep/channels"
@@ -11,7 +12,7 @@ import (
 // pause is a lane at rest, as far as this process knows. The ledger's word counts;
 // this is what holds while it is being written.
 type pause struct {
-	until    time.Time // no attempt begins before
+	until    moment    // no attempt begins before
 	probing  bool      // after a pause, one attempt at a time until one gets through
 	streak   int       // pauses in a row without an attempt that got through
 	count    int       // pauses so far: tells an answer from before a pause from one after it
@@ -19,16 +20,25 @@ type pause struct {
 	unstored time.Time // the ledger could not be told: ask it for nothing before
 }
 
+// moment is a time that can be read by anybody at any time. Its zero value is the zero
+// time.
+type moment struct{ at atomic.Pointer[time.Time] }
+
+func (m *moment) get() time.Time {
+	if t := m.at.Load(); t != nil {
+		return *t
+	}
+	return time.Time{}
+}
+
+func (m *moment) set(t time.Time) { m.at.Store(&t) }
+
 // How long a channel rests whose credentials are refused: somebody has to do
 // something, and finds it working again within five minutes at most.
 func unauthorizedPauses() Backoff { return Backoff{Base: time.Minute, Max: 5 * time.Minute} }
 
-// resting is when this lane may begin an attempt again, if not now.
-func (l *lane) resting(now time.Time) (time.Time, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.paused.until, now.Before(l.paused.until)
-}
+// resting reports whether this lane may not begin an attempt now.
+func (l *lane) resting(now time.Time) bool { return now.Before(l.paused.until.get()) }
 
 // rest pauses the whole channel for a fault. Workers that fail together make one
 // pause, not a longer one each.
@@ -36,13 +46,14 @@ func (l *lane) rest(hard context.Context, f channels.Fault, asked time.Duration,
 	now := l.d.o.Now()
 	l.mu.Lock()
 	p := &l.paused
-	if fresh := !now.Before(p.until); fresh {
+	if fresh := !now.Before(p.until.get()); fresh {
 		p.streak++
 	}
 	until := now.Add(l.pauseFor(f, asked))
-	longer := until.After(p.until)
+	longer := until.After(p.until.get())
 	if longer {
-		p.until, p.stored = until, false
+		p.until.set(until)
+		p.stored = false
 		p.count++
 	}
 	p.probing = true
@@ -93,8 +104,8 @@ func (l *lane) tellPause(hard context.Context, p ledger.Pause, count int) {
 func (l *lane) heedPause(told *ledger.Pause, pauses int, first bool) (lift bool) {
 	p := &l.paused
 	switch {
-	case told == nil && p.stored && pauses == p.count && l.d.o.Now().Before(p.until):
-		p.until = time.Time{} // lifted
+	case told == nil && p.stored && pauses == p.count && l.d.o.Now().Before(p.until.get()):
+		p.until.set(time.Time{}) // lifted
 		l.ask = true
 	case told == nil:
 	case first && told.Fault == channels.Unauthorized:
@@ -103,8 +114,9 @@ func (l *lane) heedPause(told *ledger.Pause, pauses int, first bool) (lift bool)
 		p.probing = true
 		return true
 	default:
-		if told.Until.After(p.until) {
-			p.until, p.stored = told.Until, true
+		if told.Until.After(p.until.get()) {
+			p.until.set(told.Until)
+			p.stored = true
 			p.count++
 		}
 		if !p.probing {
@@ -129,7 +141,7 @@ func (l *lane) liftPause(ctx context.Context) {
 func (l *lane) gotThrough(started time.Time) {
 	l.mu.Lock()
 	p := &l.paused
-	over := p.probing && !started.Before(p.until)
+	over := p.probing && !started.Before(p.until.get())
 	if over {
 		p.probing, p.streak, p.unstored = false, 0, time.Time{}
 	}

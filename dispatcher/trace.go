@@ -91,7 +91,8 @@ func (l *lane) traceClaims(claims []ledger.Claim, began time.Time) {
 	}
 	ended := l.d.o.Now()
 	at, all := map[string]int{}, []Span{}
-	for _, c := range claims {
+	for n := range claims {
+		c := &claims[n]
 		i, ok := at[c.Update]
 		if !ok {
 			i = len(all)
@@ -111,7 +112,7 @@ func (l *lane) traceClaims(claims []ledger.Claim, began time.Time) {
 }
 
 // traceFind is the end of asking the remote side for a message.
-func (l *lane) traceFind(c ledger.Claim, began, ended time.Time, a answer) {
+func (l *lane) traceFind(c *ledger.Claim, began, ended time.Time, a answer) {
 	if l.d.o.OnSpan == nil {
 		return
 	}
@@ -124,7 +125,7 @@ func (l *lane) traceFind(c ledger.Claim, began, ended time.Time, a answer) {
 }
 
 // traceAttempt is the end of an attempt.
-func (l *lane) traceAttempt(c ledger.Claim, made *ledger.Settlement) {
+func (l *lane) traceAttempt(c *ledger.Claim, made *ledger.Settlement) {
 	if l.d.o.OnSpan == nil {
 		return
 	}
@@ -133,7 +134,7 @@ func (l *lane) traceAttempt(c ledger.Claim, made *ledger.Settlement) {
 	l.d.o.OnSpan(s)
 }
 
-func spanOf(name SpanName, c ledger.Claim, began, ended time.Time) Span {
+func spanOf(name SpanName, c *ledger.Claim, began, ended time.Time) Span {
 	return Span{
 		Name: name, Began: began, Ended: ended, Update: c.Update, Incident: c.Incident, Customer: c.Customer,
 		Channel: c.Channel, Deliveries: []string{c.Key}, Attempt: c.Attempt,

@@ -42,20 +42,23 @@ func BenchmarkMail(b *testing.B) {
 			size := messageSize(b)
 			p.send(b, cfg) // warm
 			check(b, r.ours)
-			var ours, source, ratio []float64
+			var ours, source, ratio, rows []float64
 			for b.Loop() {
 				before := smtprig.Source(b, addr, sessions, r.of, size)
 				check(b, 0)
-				our := p.send(b, cfg).rate(r.ours)
+				sent := p.send(b, cfg)
+				our := sent.rate(r.ours)
 				check(b, r.ours)
 				reference := (before + smtprig.Source(b, addr, sessions, r.of, size)) / 2
 				check(b, 0)
 				ours, source, ratio = append(ours, our), append(source, reference), append(ratio, our/reference)
+				rows = append(rows, sent.rowRate(r.ours)/reference)
 			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(median(ours), "ours/s")
 			b.ReportMetric(median(source), "source/s")
 			b.ReportMetric(median(ratio), "×smtp-source")
+			b.ReportMetric(median(rows), "×smtp-source-rows")
 		})
 	}
 }
