@@ -73,6 +73,9 @@ func (in *intake) run() error {
 
 // update finds the update by its key or records it as the incident's next.
 func (in *intake) update() error {
+	if err := in.heed(); err != nil {
+		return err
+	}
 	known, err := in.known()
 	if known || err != nil {
 		return err

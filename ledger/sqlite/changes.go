@@ -18,15 +18,12 @@ var (
 // Changes implements [ledger.Changes]. Transactions that write follow one another, so
 // the rows are in the order in which they were committed.
 func (l *Ledger) Changes(ctx context.Context, after string, limit int) ([]ledger.Change, error) {
-	if err := l.unpacked(ctx); err != nil {
-		return nil, err
-	}
 	n, err := l.place(ctx, after)
 	if err != nil {
 		return nil, err
 	}
 	var all []ledger.Change
-	err = l.query(ctx, `SELECT c.n, c.at, u.key, i.id, u.customer, u.seq, coalesce(d.key, ''), coalesce(d.list, ''), coalesce(d.audience, ''),
+	err = l.whole(ctx, `SELECT c.n, c.at, u.key, i.id, u.customer, u.seq, coalesce(d.key, ''), coalesce(d.list, ''), coalesce(d.audience, ''),
 			coalesce(d.channel, ''), coalesce(d.address, ''), coalesce(d.name, ''), coalesce(d.locale, ''), coalesce(d.zone, ''),
 			c.outcome, c.attempts, c.fault
 		FROM changes c CROSS JOIN updates u ON u.n = c.upd CROSS JOIN incidents i ON i.n = u.incident
@@ -68,15 +65,13 @@ func (l *Ledger) place(ctx context.Context, cursor string) (int64, error) {
 
 // kept is the first and the last change there is; of none both are 0.
 func (l *Ledger) kept(ctx context.Context) (first, last int64, err error) {
-	err = l.one(ctx, `SELECT coalesce((SELECT min(n) FROM changes), 0), coalesce((SELECT max(n) FROM changes), 0)`, nil, []any{&first, &last})
+	err = l.whole(ctx, `SELECT coalesce((SELECT min(n) FROM changes), 0), coalesce((SELECT max(n) FROM changes), 0)`, nil,
+		func(rows *sql.Rows) error { return rows.Scan(&first, &last) })
 	return first, last, err
 }
 
 // Latest implements [ledger.Changes].
 func (l *Ledger) Latest(ctx context.Context) (string, error) {
-	if err := l.unpacked(ctx); err != nil {
-		return "", err
-	}
 	_, last, err := l.kept(ctx)
 	return strconv.FormatInt(last, 10), err
 }
@@ -85,6 +80,9 @@ func (l *Ledger) Latest(ctx context.Context) (string, error) {
 // first change that is to stay, so that what is kept has no holes.
 func (l *Ledger) Forget(ctx context.Context, before time.Time) (int, error) {
 	total := 0
+	if err := l.unpacked(ctx); err != nil {
+		return 0, err
+	}
 	for {
 		var n int64
 		err := l.write(ctx, func(t *tx) error {

@@ -92,10 +92,6 @@ func onlyPending(q ledger.DeliveryQuery) bool {
 // Deliveries implements [ledger.Reader].
 func (l *Ledger) Deliveries(ctx context.Context, q ledger.DeliveryQuery) iter.Seq2[ledger.Delivery, error] {
 	return func(yield func(ledger.Delivery, error) bool) {
-		if err := l.unpacked(ctx); err != nil {
-			yield(ledger.Delivery{}, err)
-			return
-		}
 		at, err := l.after(ctx, q)
 		if err != nil {
 			if !errors.Is(err, ledger.ErrNotFound) {
@@ -129,14 +125,18 @@ func (l *Ledger) after(ctx context.Context, q ledger.DeliveryQuery) (cursor, err
 	if q.After == "" {
 		return at, nil
 	}
-	return at, l.one(ctx, `SELECT d.upd, d.id FROM deliveries d JOIN updates u ON u.n = d.upd WHERE d.key = ? AND ? IN ('', u.customer)`,
-		[]any{q.After, q.Customer}, []any{&at.upd, &at.id})
+	err := l.whole(ctx, `SELECT d.upd, d.id FROM deliveries d JOIN updates u ON u.n = d.upd WHERE d.key = ? AND ? IN ('', u.customer)`,
+		[]any{q.After, q.Customer}, func(rows *sql.Rows) error { return rows.Scan(&at.upd, &at.id) })
+	if err == nil && at.id == 0 {
+		err = ledger.ErrNotFound
+	}
+	return at, err
 }
 
 func (l *Ledger) deliveries(ctx context.Context, q ledger.DeliveryQuery, at *cursor) ([]ledger.Delivery, error) {
 	query, args := listing(q, *at)
 	var got []ledger.Delivery
-	err := l.query(ctx, query, args, func(rows *sql.Rows) error {
+	err := l.whole(ctx, query, args, func(rows *sql.Rows) error {
 		d, err := scanDelivery(rows, at)
 		got = append(got, d)
 		return err
@@ -161,12 +161,9 @@ func scanDelivery(rows *sql.Rows, at *cursor, more ...any) (ledger.Delivery, err
 
 // Tally implements [ledger.Reader]. They come by customer, channel and outcome.
 func (l *Ledger) Tally(ctx context.Context, q ledger.DeliveryQuery) ([]ledger.Tally, error) {
-	if err := l.unpacked(ctx); err != nil {
-		return nil, err
-	}
 	query, args := tallying(q)
 	var all []ledger.Tally
-	err := l.query(ctx, query, args, func(rows *sql.Rows) error {
+	err := l.whole(ctx, query, args, func(rows *sql.Rows) error {
 		var t ledger.Tally
 		var outcome string
 		var oldest int64

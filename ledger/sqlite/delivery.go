@@ -12,10 +12,7 @@ const deliveryOfKey = deliveryColumns + ` FROM deliveries d CROSS JOIN updates u
 
 // Delivery implements [ledger.Bouncer].
 func (l *Ledger) Delivery(ctx context.Context, key string) (ledger.Delivery, error) {
-	if err := l.unpacked(ctx); err != nil {
-		return ledger.Delivery{}, err
-	}
-	d, _, err := oneDelivery(func(use func(*sql.Rows) error) error { return l.query(ctx, deliveryOfKey, []any{key}, use) })
+	d, _, err := oneDelivery(func(use func(*sql.Rows) error) error { return l.whole(ctx, deliveryOfKey, []any{key}, use) })
 	return d, err
 }
 

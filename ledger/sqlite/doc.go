@@ -30,8 +30,10 @@
 // Deliveries are added and settled many by one statement. Those of a large update are
 // not even that: for their first seconds many of them are one row, a pack, and a log of
 // what becomes of them, until somebody wants them one by one (pack.go). That is for speed
-// alone, and nobody can tell but by the time it takes; only a read-only handle, which must
-// not write them out, counts them as unwritten until then.
+// alone, and nobody can tell but by the time it takes. There are two exceptions. A read-only
+// handle, which must not write them out, counts them as unwritten until then. And who reads
+// deliveries while there are packs writes: it needs room on the disk, and waits for another
+// process that holds the file.
 //
 // An update that is not wholly written counts one pending delivery that does not exist.
 // So it is among the unfinished updates, which are all that a claim looks at to find

@@ -32,6 +32,9 @@ func explain(ctx context.Context, path string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if errors.Is(err, errPack) {
+		return fmt.Errorf("the ledger %s is damaged, or a newer version wrote to it; use that version, or stop sitrep and restore the file from a backup (%w)", path, err)
+	}
 	c := code(err)
 	if c == 0 {
 		return err

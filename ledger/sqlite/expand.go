@@ -107,6 +107,9 @@ func (l *Ledger) Expand(ctx context.Context, e ledger.Expanded) (ledger.Accepted
 }
 
 func (in *intake) expand(e ledger.Expanded) error {
+	if err := in.heed(); err != nil {
+		return err
+	}
 	found, err := in.known()
 	if err != nil {
 		return err

@@ -37,6 +37,8 @@ import (
 const (
 	// Fewer deliveries are not worth a pack.
 	packLeast = 64
+	// More would keep others waiting for long while it is unpacked.
+	packMost = 2048
 	// No more packs than these wait to be unpacked, so that nobody who reads has to wait
 	// for it much longer than half a second.
 	packsMost = 100
@@ -53,6 +55,7 @@ type packs struct {
 	least int    // see packLeast
 	all   map[int64]*pack
 	told  map[int64]*told // by update: those whose recipients are all known here
+	seen  int64           // see heed
 
 	later bool // they are looked at after a while
 	timer *time.Timer

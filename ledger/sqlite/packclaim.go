@@ -42,13 +42,17 @@ func (t *tx) claimablePacks(r ledger.ClaimRequest, now int64) (all []packRow, en
 // withPacked adds what may be claimed of packs to rows, in the order in which it is due,
 // limit of them at most.
 func withPacked(rows []found, packs []packRow, limit int) []found {
+	slices.SortFunc(packs, func(a, b packRow) int {
+		return cmp.Or(cmp.Compare(a.accepted, b.accepted), cmp.Compare(a.first, b.first))
+	})
+	old := len(rows)
 	for i := range packs {
 		p := &packs[i]
-		for n := p.begun; n < p.count && n-p.begun < limit; n++ {
+		for n := p.begun; n < p.count && len(rows)-old < limit; n++ {
 			rows = append(rows, found{id: p.first + int64(n), upd: p.upd, due: p.accepted, pack: p})
 		}
 	}
-	if len(packs) > 0 {
+	if 0 < old && old < len(rows) {
 		slices.SortFunc(rows, func(a, b found) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id)) })
 	}
 	return rows[:min(len(rows), limit)]
@@ -68,7 +72,9 @@ func (t *tx) begin(p *packRow, claims []ledger.Claim, r ledger.ClaimRequest) err
 		return err
 	}
 	was, to := p.begun, p.begun+len(claims)
-	if _, err := t.exec(`UPDATE packs SET begun = ?, owner = ?, until = max(until, ?) WHERE first = ?`, to, r.Owner, micros(r.Until), p.first); err != nil {
+	_, err = t.exec(`UPDATE packs SET begun = ?, owner = ?, since = max(since, ?), until = iif(begun = settled, ?5, max(until, ?5)) WHERE first = ?4`,
+		to, r.Owner, micros(r.Now), p.first, micros(r.Until))
+	if err != nil {
 		return err
 	}
 	m.begun, m.touched = to, time.Now()
@@ -81,11 +87,19 @@ func (t *tx) contentOf(p *packRow, m *pack) (content, error) {
 	if m != nil && m.content.places != nil {
 		return m.content, nil
 	}
-	var b []byte
-	if _, err := t.row(`SELECT payload FROM pack_contents WHERE first = ?`, []any{p.first}, []any{&b}); err != nil {
-		return content{}, err
+	var c content
+	bad := errPack // if it is not there
+	err := t.each(`SELECT payload FROM pack_contents WHERE first = ?`, []any{p.first}, func(rows *sql.Rows) error {
+		var b sql.RawBytes
+		if err := rows.Scan(&b); err != nil {
+			return err
+		}
+		c, bad = decodeContent(b, p.count)
+		return nil
+	})
+	if err == nil {
+		err = bad
 	}
-	c, err := decodeContent(b, p.count)
 	if err == nil && m != nil {
 		m.content = c
 	}

@@ -33,7 +33,7 @@ const (
 	entryRow       = 3
 )
 
-var errPack = errors.New("the deliveries that were written together cannot be read: the ledger is damaged, or of a newer version of sitrep")
+var errPack = errors.New("deliveries that were written together cannot be read")
 
 // class is what most deliveries of a pack have in common.
 type class struct {
@@ -94,7 +94,7 @@ func appendText(b []byte, s string) []byte {
 func decodeContent(b []byte, count int) (content, error) {
 	d := decoder{left: string(b)}
 	var c content
-	if d.number(packVersion) != packVersion {
+	if d.number(packVersion) != packVersion || count < 0 {
 		return c, errPack
 	}
 	c.places = make([]place, 0, min(count, len(b)))

@@ -51,7 +51,7 @@ func (in *intake) mayPack(low, high string) (bool, error) {
 // it took.
 func (in *intake) pack(all []ledger.Planned) (int, error) {
 	n := 0
-	for n < len(all) && all[n].Suppressed == "" && all[n].Channel == all[0].Channel {
+	for n < min(len(all), packMost) && all[n].Suppressed == "" && all[n].Channel == all[0].Channel {
 		n++
 	}
 	if n < max(in.w.packs.least, 2) || in.packsFull() {

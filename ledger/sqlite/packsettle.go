@@ -46,7 +46,7 @@ func within(p *packRow, all []ledger.Settlement) []int {
 
 // settleIn records those of one pack, which are its.
 func (t *tx) settleIn(p *packRow, m *pack, all []ledger.Settlement, its []int, verdicts []ledger.Verdict, done map[int64]int) error {
-	delivered, rows := []byte{entryDelivered}, []byte{entryRow}
+	delivered, rows := append(make([]byte, 0, 128*len(its)), entryDelivered), []byte{entryRow}
 	var gone []int
 	t.keep(m)
 	for _, i := range its {

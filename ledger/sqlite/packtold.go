@@ -6,7 +6,8 @@ import (
 	"sitrep/ledger"
 )
 
-// told is who has a delivery of an update, where this handle has written all of them.
+// told is who has a delivery of an update, where this handle has written all of them, and
+// nobody else has written anything to the file meanwhile.
 // Two recipients may be taken for one, so that nothing is packed; one is never taken for
 // two.
 type told struct {
@@ -26,13 +27,29 @@ const (
 	toldUpdates = 16
 )
 
+// heed forgets whom updates have told if somebody else has written to the file since: they
+// may have told more. (PRAGMA data_version is another number then.)
+func (in *intake) heed() error {
+	var version int64
+	_, err := in.row(`PRAGMA data_version`, nil, []any{&version})
+	if version != in.w.packs.seen {
+		clear(in.w.packs.told)
+	}
+	in.w.packs.seen = version
+	return err
+}
+
 // account begins to keep account of a new update.
 func (in *intake) account() {
 	all := in.w.packs.told
 	if len(all) >= toldUpdates {
 		clear(all)
 	}
-	all[in.upd] = &told{seed: maphash.MakeSeed(), who: map[uint64]struct{}{}}
+	size := len(in.a.Deliveries)
+	if in.a.Rest != nil {
+		size += in.a.Rest.Count
+	}
+	all[in.upd] = &told{seed: maphash.MakeSeed(), who: make(map[uint64]struct{}, 2*min(size, toldMost))}
 	upd := in.upd
 	in.onUndo(func() { delete(all, upd) })
 }

@@ -78,7 +78,8 @@ func (l *Ledger) Incidents(ctx context.Context, q ledger.IncidentQuery) ([]ledge
 const (
 	updateColumns = `SELECT u.n, u.incident, u.key, i.id, u.customer, u.seq, u.status, u.at, u.accepted, u.next, u.title, u.override, u.source, u.content,
 		coalesce(x.remaining, 0)`
-	packedColumn = `, coalesce((SELECT sum(p.count) FROM packs p WHERE p.upd = u.n), 0)`
+	packedColumn = `, coalesce((SELECT sum(p.count - (SELECT count(*) FROM deliveries d WHERE d.id >= p.first AND d.id < p.first + p.count))
+		FROM packs p WHERE p.upd = u.n), 0)`
 	updateTables = ` FROM updates u JOIN incidents i ON i.n = u.incident LEFT JOIN expansions x ON x.upd = u.n`
 )
 
@@ -152,11 +153,8 @@ func scanAttempt(rows *sql.Rows, more ...any) (ledger.Attempt, error) {
 
 // Attempts implements [ledger.Reader].
 func (l *Ledger) Attempts(ctx context.Context, delivery string) ([]ledger.Attempt, error) {
-	if err := l.unpacked(ctx); err != nil {
-		return nil, err
-	}
 	var all []ledger.Attempt
-	err := l.query(ctx, attemptColumns+` FROM attempts a WHERE a.delivery = (SELECT id FROM deliveries WHERE key = ?) ORDER BY a.number`, []any{delivery}, func(rows *sql.Rows) error {
+	err := l.whole(ctx, attemptColumns+` FROM attempts a WHERE a.delivery = (SELECT id FROM deliveries WHERE key = ?) ORDER BY a.number`, []any{delivery}, func(rows *sql.Rows) error {
 		a, err := scanAttempt(rows)
 		all = append(all, a)
 		return err

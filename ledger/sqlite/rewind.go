@@ -13,7 +13,7 @@ var _ ledger.Rewinder = (*Ledger)(nil)
 const (
 	// ahead finds anything to bring forward, or what may have to be.
 	ahead = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_pending WHERE outcome = '' AND due > ?1 + ?2)
-		OR EXISTS (SELECT 1 FROM packs WHERE accepted > ?1 + ?2 OR until > ?1 + ?3)
+		OR EXISTS (SELECT 1 FROM packs WHERE accepted > ?1 + ?2 OR since > ?1 + ?2 OR until > ?1 + ?3)
 		OR EXISTS (SELECT 1 FROM leases WHERE since > ?1 + ?2 OR until > ?1 + ?3)
 		OR EXISTS (SELECT 1 FROM pauses WHERE since > ?1 + ?2 OR until > ?1 + ?3) WHERE ?4 >= 0`
 

@@ -174,33 +174,6 @@ func (u *unpacking) flush() error {
 	return nil
 }
 
-// unpacked returns once all that was written until now is in rows. On a handle for
-// reading only it does nothing: what is in packs counts as unwritten there.
-func (l *Ledger) unpacked(ctx context.Context) error {
-	if l.readOnly {
-		return nil
-	}
-	var all []int64
-	err := l.query(ctx, `SELECT first FROM packs ORDER BY first`, nil, func(rows *sql.Rows) error {
-		var first int64
-		err := rows.Scan(&first)
-		all = append(all, first)
-		return err
-	})
-	for _, first := range all {
-		if err != nil {
-			break
-		}
-		err = l.unpackFirst(ctx, first)
-	}
-	return err
-}
-
-// unpackFirst unpacks one, in a transaction of its own, so that others have their turn.
-func (w *writer) unpackFirst(ctx context.Context, first int64) error {
-	return w.writeAlone(ctx, func(t *tx) error { return t.unpackWhere(`first = ?`, first) })
-}
-
 // unpackMade unpacks all that this handle has made. Whoever calls it has the turn to write.
 func (w *writer) unpackMade() error {
 	for len(w.packs.all) > 0 {
@@ -209,7 +182,7 @@ func (w *writer) unpackMade() error {
 		g.run(j)
 		g.commit()
 		if j.err != nil {
-			return fmt.Errorf("some deliveries stay written together; nothing is lost, whoever opens the ledger next writes them out: %w", j.err)
+			return fmt.Errorf("some deliveries could not be written out, and stay together for whoever opens the ledger next: %w", j.err)
 		}
 	}
 	return nil
@@ -228,7 +201,10 @@ func (t *tx) unpackOldest(by time.Time) error {
 		return nil
 	}
 	delete(t.w.packs.all, oldest) // it may be gone from the file
-	t.onUndo(func() { t.w.packs.all[oldest] = p })
+	t.onUndo(func() {
+		p.born, p.touched = time.Now(), time.Now() // the others first, if it is this one that cannot be written out
+		t.w.packs.all[oldest] = p
+	})
 	return t.unpackWhere(`first = ? AND made = ?`, oldest, t.w.packs.made)
 }
 

@@ -3,8 +3,8 @@
 -- but the usual has become: see pack.go. They have their ids, first and the count - 1 after
 -- it, and count in updates as all deliveries do. made names the handle that made the
 -- pack, which alone changes it. begun of them were claimed, from the first one on, and
--- settled of these are settled; owner and until are the lease of the others. low and high
--- are their first and last key. Times are microseconds since 1970 in UTC.
+-- settled of these are settled; owner, since (the latest claim) and until are the lease of
+-- the others. low and high are their first and last key. Times are microseconds since 1970 in UTC.
 CREATE TABLE packs (
 	first    INTEGER PRIMARY KEY,
 	count    INTEGER NOT NULL,
@@ -19,6 +19,7 @@ CREATE TABLE packs (
 	begun    INTEGER NOT NULL DEFAULT 0,
 	settled  INTEGER NOT NULL DEFAULT 0,
 	owner    TEXT NOT NULL DEFAULT '',
+	since    INTEGER NOT NULL DEFAULT 0,
 	until    INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
