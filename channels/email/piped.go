@@ -1,5 +1,7 @@
 package email
 
+import "runtime"
+
 // workPiped sends messages with DATA, and with each body the envelope of the next
 // message, if one waits: a round trip a message instead of four. RFC 2920 section 3.1
 // has DATA end a group, so there is never more than one body under way, and never
@@ -121,6 +123,9 @@ func (s *session) sendData(p *pool, j *job) (next *job) {
 		s.die(p, j, s.lastWords(err))
 		return next
 	}
+	// Others first: where the relay is near, it has answered by then, and this goroutine
+	// need not be put to sleep and woken for it.
+	runtime.Gosched()
 	s.hearBody(p, j)
 	return next
 }
