@@ -44,6 +44,8 @@ type inbox struct {
 	taken  map[string]int // by recipient
 	left   int            // messages until signal is closed
 	signal chan struct{}
+	pause  time.Duration // beyond inboxPause, twice a message
+	tired  time.Duration // pause from the signal on
 }
 
 const inboxPause = 3 * time.Millisecond // twice a message
@@ -62,7 +64,23 @@ func (b *inbox) take(to string) {
 	b.taken[to]++
 	if b.left--; b.left == 0 {
 		close(b.signal)
+		b.pause = b.tired
 	}
+}
+
+// rest is half the time that a message takes.
+func (b *inbox) rest() {
+	b.mu.Lock()
+	d := inboxPause + b.pause
+	b.mu.Unlock()
+	time.Sleep(d)
+}
+
+// setPause sets pause as it is now and from the signal on.
+func (b *inbox) setPause(now, then time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pause, b.tired = now, then
 }
 
 // copies is how many messages a recipient got.
@@ -98,9 +116,9 @@ func (s *inboxSession) Data(r io.Reader) error {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return err // the sender died: the message is not whole
 	}
-	time.Sleep(inboxPause)
+	s.inbox.rest()
 	s.inbox.take(s.to)
-	time.Sleep(inboxPause)
+	s.inbox.rest()
 	return nil
 }
 

@@ -362,6 +362,7 @@ func TestServeStopsGracefully(t *testing.T) {
 	dir := filepath.Dir(config)
 	s := startServe(t, dir, nil)
 	begun := in.after(20)
+	in.setPause(0, 300*time.Millisecond) // the stop comes in the middle of it, however long that takes to say
 	socket := "SITREP_SERVER=unix:" + filepath.Join(dir, "s.sock")
 	if code, out, errOut := cli(t, []string{"HOME=" + dir, socket}, "send", update, "--timeout", "1ms"); code != exitPending {
 		t.Fatalf("%d %s %s", code, out, errOut)
@@ -388,5 +389,6 @@ func TestServeStopsGracefully(t *testing.T) {
 			t.Errorf("%s was begun and is pending: %+v", r.Address, r)
 		}
 	}
+	in.setPause(0, 0)
 	startServe(t, dir, nil).until("the next one finishes it", func() bool { _, all, _ := cli(t, own, "report"); return all != "" && in.total() == 300 })
 }
