@@ -33,7 +33,11 @@ func (l *Ledger) Export(ctx context.Context, now time.Time) iter.Seq2[ledger.Row
 			yield(nil, err)
 			return
 		}
-		if err := errors.Join(e.run(l.read, micros(now)), l.unchanged()); err != nil && !errors.Is(err, errEnough) {
+		err := l.inOneMoment(ctx, func(conn *sql.Conn) error {
+			e.conn = conn
+			return e.all(micros(now))
+		})
+		if err = errors.Join(err, l.unchanged()); err != nil && !errors.Is(err, errEnough) {
 			yield(nil, explain(ctx, l.path, err))
 		}
 	}
@@ -44,21 +48,6 @@ type export struct {
 	ctx  context.Context
 	conn *sql.Conn
 	emit func(ledger.Row) error
-}
-
-func (e *export) run(db *sql.DB, now int64) (err error) {
-	if e.conn, err = db.Conn(e.ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, e.conn.Close()) }()
-	if _, err := e.conn.ExecContext(e.ctx, "BEGIN DEFERRED"); err != nil {
-		return err
-	}
-	defer func() {
-		_, end := e.conn.ExecContext(context.Background(), "ROLLBACK")
-		err = errors.Join(err, end)
-	}()
-	return e.all(now)
 }
 
 func (e *export) all(now int64) error {

@@ -48,13 +48,17 @@ func child(path, round string) error {
 	case groupRound:
 		return growTogether(path)
 	}
-	n, err := strconv.Atoi(round)
+	number, packed := strings.CutPrefix(round, packsRound)
+	n, err := strconv.Atoi(number)
 	if err != nil {
 		return err
 	}
 	l, err := sqlite.Open(context.Background(), path)
 	if err != nil {
 		return err
+	}
+	if packed {
+		return workPacks(l, n)
 	}
 	now := at.Add(time.Duration(n) * time.Hour)
 	for i := 0; ; i++ {
@@ -105,7 +109,7 @@ func TestKill(t *testing.T) {
 	said := &account{accepted: map[string]int{}, written: map[string]int{}, settled: map[string]settled{}}
 	const rounds = 8
 	for round := range rounds {
-		killOne(t, path, round, 1+random.IntN(400), said)
+		killOne(t, path, strconv.Itoa(round), 1+random.IntN(400), func(line string) { said.hear(t, line) })
 		inspect(t, path)
 		said.compare(t, path)
 	}
@@ -115,11 +119,12 @@ func TestKill(t *testing.T) {
 	finishAll(t, path, rounds)
 }
 
-// killOne starts a child and kills it once it has said so many things.
-func killOne(t *testing.T, path string, round, lines int, said *account) {
+// killOne starts a child and kills it once it has said so many things, each of which is
+// heard.
+func killOne(t *testing.T, path, round string, lines int, hear func(line string)) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childPath+"="+path, childRound+"="+strconv.Itoa(round))
+	cmd.Env = append(os.Environ(), childPath+"="+path, childRound+"="+round)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -142,10 +147,10 @@ func killOne(t *testing.T, path string, round, lines int, said *account) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		said.hear(t, strings.TrimSuffix(line, "\n"))
+		hear(strings.TrimSuffix(line, "\n"))
 	}
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != -1 {
-		t.Fatalf("round %d: the child ended by itself: %v", round, err)
+		t.Fatalf("round %s: the child ended by itself: %v", round, err)
 	}
 }
 

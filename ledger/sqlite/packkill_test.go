@@ -1,13 +1,9 @@
 package sqlite_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,35 +13,24 @@ import (
 	"sitrep/ledger/sqlite"
 )
 
-const packsPath = "SITREP_TEST_PACKS" // the file; the round is after a colon
+// packsRound, and a number, makes the child work large updates.
+const packsRound = "packs "
 
-// TestPackKillChild is the child of TestPackKill: it works large updates until it is
-// killed, and says what it has done.
-func TestPackKillChild(t *testing.T) {
-	path, round, ok := strings.Cut(os.Getenv(packsPath), "|")
-	if !ok {
-		t.Skip("it is started by TestPackKill")
-	}
-	n, err := strconv.Atoi(round)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := sqlite.Open(context.Background(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+// workPacks is that child: it works large updates until it is killed, and says what it has
+// done.
+func workPacks(l *sqlite.Ledger, n int) error {
 	r := rand.New(rand.NewPCG(uint64(n), 3))
 	now := at.Add(time.Duration(n) * time.Hour)
 	for i := 0; ; i++ {
 		a := small(fmt.Sprint("INC-", n, "-", i), 64+r.IntN(200))
 		a.Update.Accepted = now
 		if _, err := l.Accept(context.Background(), a); err != nil {
-			t.Fatal(err)
+			return err
 		}
-		fmt.Printf("@accepted|%s|%d\n", a.Update.Key, len(a.Deliveries))
+		fmt.Printf("accepted|%s|%d\n", a.Update.Key, len(a.Deliveries))
 		for range 4 {
-			if err := burst(l, r, "owner "+round, now); err != nil {
-				t.Fatal(err)
+			if err := burst(l, r, fmt.Sprint("owner ", n), now); err != nil {
+				return err
 			}
 		}
 	}
@@ -60,7 +45,7 @@ func burst(l *sqlite.Ledger, r *rand.Rand, owner string, now time.Time) error {
 	}
 	var b strings.Builder
 	for _, c := range got.Claims {
-		fmt.Fprintf(&b, "@claimed|%s|%d\n", c.Key, c.Attempt)
+		fmt.Fprintf(&b, "claimed|%s|%d\n", c.Key, c.Attempt)
 	}
 	fmt.Print(b.String())
 	b.Reset()
@@ -75,7 +60,7 @@ func burst(l *sqlite.Ledger, r *rand.Rand, owner string, now time.Time) error {
 	}
 	verdicts, err := l.Settle(context.Background(), all)
 	for i, v := range verdicts {
-		fmt.Fprintf(&b, "@settled|%d|%s|%d|%v\n", all[i].ID, all[i].Outcome, all[i].Attempt, v.Applied)
+		fmt.Fprintf(&b, "settled|%d|%s|%d|%v\n", all[i].ID, all[i].Outcome, all[i].Attempt, v.Applied)
 	}
 	fmt.Print(b.String())
 	return err
@@ -89,7 +74,8 @@ func TestPackKill(t *testing.T) {
 	accepted, begun, over := map[string]int{}, map[string]int{}, map[string]bool{}
 	const rounds = 5
 	for round := range rounds {
-		killPacks(t, path, round, 100+r.IntN(2000), func(f []string) {
+		killOne(t, path, packsRound+strconv.Itoa(round), 100+r.IntN(2000), func(line string) {
+			f := strings.Split(line, "|")
 			switch f[0] {
 			case "accepted":
 				accepted[f[1]], _ = strconv.Atoi(f[2])
@@ -104,6 +90,8 @@ func TestPackKill(t *testing.T) {
 					t.Errorf("%v was not applied", f)
 				}
 				over[f[1]] = over[f[1]] || f[2] == "delivered"
+			default:
+				t.Errorf("the child said %q", line)
 			}
 		})
 		sound(t, path)
@@ -113,43 +101,6 @@ func TestPackKill(t *testing.T) {
 	}
 	comparePacks(t, path, accepted, begun, over)
 	sound(t, path)
-}
-
-// killPacks starts a child and kills it when it has said so many things.
-func killPacks(t *testing.T, path string, round, lines int, hear func(fields []string)) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestPackKillChild$", "-test.v=false")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%d", packsPath, path, round))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	b := bufio.NewReader(out)
-	for n := 0; ; n++ {
-		if n == lines {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Error(err)
-			}
-		}
-		line, err := b.ReadString('\n')
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if said, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "@"); ok {
-			hear(strings.Split(said, "|"))
-		} else {
-			t.Logf("the child: %s", line)
-		}
-	}
-	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != -1 {
-		t.Fatalf("round %d: the child ended by itself: %v", round, err)
-	}
 }
 
 func comparePacks(t *testing.T, path string, accepted, begun map[string]int, over map[string]bool) {

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 )
 
 // unpacked returns once all that was written until now is in rows. On a handle for
@@ -61,25 +60,17 @@ func (l *Ledger) whole(ctx context.Context, query string, args []any, use func(*
 
 // snapshot reads if there are no packs, and reports whether it has.
 func (l *Ledger) snapshot(ctx context.Context, query string, args []any, use func(*sql.Rows) error) (read bool, err error) {
-	conn, err := l.read.Conn(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if _, err := conn.ExecContext(ctx, "BEGIN DEFERRED"); err != nil {
-		return false, err
-	}
-	defer func() {
-		_, end := conn.ExecContext(context.Background(), "ROLLBACK")
-		err = errors.Join(err, end)
-	}()
-	packs := 0
-	if err := conn.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM packs)`).Scan(&packs); err != nil || packs > 0 {
-		return false, err
-	}
-	rows, err := conn.QueryContext(ctx, query, args...)
-	if err != nil {
-		return false, err
-	}
-	return true, drain(rows, use)
+	err = l.inOneMoment(ctx, func(conn *sql.Conn) error {
+		packs := 0
+		if err := conn.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM packs)`).Scan(&packs); err != nil || packs > 0 {
+			return err
+		}
+		read = true
+		rows, err := conn.QueryContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		return drain(rows, use)
+	})
+	return read, err
 }

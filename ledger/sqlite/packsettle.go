@@ -91,7 +91,8 @@ func (t *tx) keep(m *pack) {
 	t.onUndo(func() { *m = was })
 }
 
-// takeOut gives deliveries of a pack rows of their own, leased as they are.
+// takeOut gives deliveries of a pack rows of their own. They are leased only for as long as
+// it takes to settle them, which is at once: since when does not matter.
 func (t *tx) takeOut(p *packRow, m *pack, places []int) error {
 	if len(places) == 0 {
 		return nil
@@ -100,13 +101,9 @@ func (t *tx) takeOut(p *packRow, m *pack, places []int) error {
 	if err != nil {
 		return err
 	}
-	fates, err := t.fates(p)
-	if err != nil {
-		return err
-	}
 	out := unpacking{tx: t, p: p, c: &c}
 	for _, i := range places {
-		if err := out.add(i, &fate{kind: entryClaimed, at: fates[i].at}); err != nil {
+		if err := out.add(i, &fate{kind: entryClaimed}); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,23 @@ func (l *Ledger) query(ctx context.Context, query string, args []any, use func(*
 	return explain(ctx, l.path, errors.Join(drain(rows, use), l.unchanged()))
 }
 
+// inOneMoment has everything that is read in use be of the same moment.
+func (l *Ledger) inOneMoment(ctx context.Context, use func(*sql.Conn) error) (err error) {
+	conn, err := l.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "BEGIN DEFERRED"); err != nil {
+		return err
+	}
+	defer func() {
+		_, end := conn.ExecContext(context.Background(), "ROLLBACK")
+		err = errors.Join(err, end)
+	}()
+	return use(conn)
+}
+
 // filter builds a WHERE clause out of what a query asks for.
 type filter struct {
 	terms []string
