@@ -7,6 +7,8 @@ import (
 	"errors"
 	"iter"
 	"slices"
+
+	"sitrep/internal/blob"
 )
 
 // A roster is kept in the ledger as chunks of its places, in their order. A chunk
@@ -82,14 +84,14 @@ func (r *roster) encode(b []byte, n int) []byte {
 		}
 		for _, e := range r.entries[r.first[i]:r.first[i+1]] {
 			to := r.recipient(e)
-			b = appendText(appendText(b, to.Address), to.Name)
+			b = blob.AppendText(blob.AppendText(b, to.Address), to.Name)
 		}
 	}
 	return b
 }
 
 func (c class) encode(b []byte) []byte {
-	b = appendText(b, c.channel)
+	b = blob.AppendText(b, c.channel)
 	if c.required {
 		b = append(b, 1)
 	} else {
@@ -98,13 +100,9 @@ func (c class) encode(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(c.mentions)))
 	for _, m := range c.mentions {
 		b = binary.AppendUvarint(b, uint64(m.list)) //nolint:gosec // not negative
-		b = appendText(appendText(appendText(b, m.via), m.locale), m.zone)
+		b = blob.AppendText(blob.AppendText(blob.AppendText(b, m.via), m.locale), m.zone)
 	}
 	return b
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 // chunk is one that was read.
@@ -117,72 +115,50 @@ var errChunk = errors.New("the recipients kept for it cannot be read: the ledger
 
 // decodeChunk reads a chunk. lists is how many lists its update knows.
 func decodeChunk(b []byte, lists int) (chunk, error) {
-	d := decoder{left: b, lists: lists}
-	if d.number(chunkVersion) != chunkVersion {
+	d := decoder{Reader: blob.NewReader(b), lists: lists}
+	if d.Number(chunkVersion) != chunkVersion {
 		return chunk{}, errChunk
 	}
-	places := d.number(len(b))
+	places := d.Number(len(b))
 	c := chunk{seats: make([]seat, 0, min(places, chunkPlaces))}
 	for range places {
-		n := d.number(len(c.classes))
-		if n == len(c.classes) && !d.bad {
+		n := d.Number(len(c.classes))
+		if n == len(c.classes) && !d.Bad() {
 			c.classes = append(c.classes, d.class())
 		}
-		if d.bad {
+		if d.Bad() {
 			return chunk{}, errChunk
 		}
 		contacts := make([]contact, len(c.classes[n].mentions))
 		for i := range contacts {
-			contacts[i] = contact{d.text(), d.text()}
+			contacts[i] = contact{d.Text(), d.Text()}
 		}
 		c.seats = append(c.seats, seat{class: n, contacts: contacts})
 	}
-	if d.bad || len(d.left) > 0 {
+	if d.Bad() || d.Len() > 0 {
 		return chunk{}, errChunk
 	}
 	return c, nil
 }
 
-// decoder reads what may be anything. After a mistake everything it returns is zero.
+// decoder reads a chunk of an update that knows so many lists.
 type decoder struct {
-	left  []byte
+	blob.Reader
 	lists int
-	bad   bool
-}
-
-// number is at most most.
-func (d *decoder) number(most int) int {
-	v, n := binary.Uvarint(d.left)
-	if d.bad || n <= 0 || most < 0 || v > uint64(most) {
-		d.bad = true
-		return 0
-	}
-	d.left = d.left[n:]
-	return int(v) //nolint:gosec // it is at most most
-}
-
-func (d *decoder) text() string {
-	n := d.number(len(d.left))
-	if d.bad || n > len(d.left) {
-		d.bad = true
-		return ""
-	}
-	s := string(d.left[:n])
-	d.left = d.left[n:]
-	return s
 }
 
 func (d *decoder) class() class {
-	c := class{channel: d.text(), required: d.number(1) == 1}
-	mentions := d.number(len(d.left))
+	c := class{channel: d.Text(), required: d.Number(1) == 1}
+	mentions := d.Number(d.Len())
 	for range mentions {
-		m := mention{list: d.number(d.lists - 1), via: d.text(), locale: d.text(), zone: d.text()}
-		if d.bad {
+		m := mention{list: d.Number(d.lists - 1), via: d.Text(), locale: d.Text(), zone: d.Text()}
+		if d.Bad() {
 			return class{}
 		}
 		c.mentions = append(c.mentions, m)
 	}
-	if d.bad = d.bad || !c.inOrder(); d.bad {
+	if d.Bad() || !c.inOrder() {
+		d.Fail()
 		return class{}
 	}
 	return c

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"sitrep/channels"
+	"sitrep/internal/blob"
 	"sitrep/ledger"
 )
 
@@ -73,7 +74,7 @@ func encodeContent(all []ledger.Planned, renderings []int64) []byte {
 		if !known {
 			b = c.encode(b)
 		}
-		b = appendText(appendText(appendText(b, p.Key), p.To.Address), p.To.Name)
+		b = blob.AppendText(blob.AppendText(blob.AppendText(b, p.Key), p.To.Address), p.To.Name)
 	}
 	return b
 }
@@ -81,31 +82,27 @@ func encodeContent(all []ledger.Planned, renderings []int64) []byte {
 func (c class) encode(b []byte) []byte {
 	b = binary.AppendVarint(binary.AppendVarint(b, c.rendering), c.expire)
 	for _, s := range [...]string{c.list, c.audience, c.locale, c.zone} {
-		b = appendText(b, s)
+		b = blob.AppendText(b, s)
 	}
 	return b
 }
 
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
 // decodeContent reads the content of a pack of so many deliveries.
 func decodeContent(b []byte, count int) (content, error) {
-	d := decoder{left: string(b)}
+	d := blob.NewReader(b)
 	var c content
-	if d.number(packVersion) != packVersion || count < 0 {
+	if d.Number(packVersion) != packVersion || count < 0 {
 		return c, errPack
 	}
 	c.places = make([]place, 0, min(count, len(b)))
-	for len(d.left) > 0 && !d.bad {
-		n := d.number(len(c.classes))
-		if n == len(c.classes) && !d.bad {
-			c.classes = append(c.classes, class{d.time(), d.time(), d.text(), d.text(), d.text(), d.text()})
+	for d.Len() > 0 {
+		n := d.Number(len(c.classes))
+		if n == len(c.classes) && !d.Bad() {
+			c.classes = append(c.classes, class{d.Signed(), d.Signed(), d.Text(), d.Text(), d.Text(), d.Text()})
 		}
-		c.places = append(c.places, place{class: n, key: d.text(), address: d.text(), name: d.text()})
+		c.places = append(c.places, place{class: n, key: d.Text(), address: d.Text(), name: d.Text()})
 	}
-	if d.bad || len(c.places) != count {
+	if d.Bad() || len(c.places) != count {
 		return content{}, errPack
 	}
 	return c, nil
@@ -125,7 +122,7 @@ func encodeClaimed(from, to int, since int64) []byte {
 func appendDelivered(b []byte, place int, s *ledger.Settlement) []byte {
 	b = binary.AppendUvarint(b, uint64(place)) //nolint:gosec // not negative
 	b = binary.AppendVarint(b, micros(s.Ended))
-	return appendText(appendText(appendText(b, s.Receipt.RemoteID), s.Receipt.Permalink), string(s.Receipt.Thread))
+	return blob.AppendText(blob.AppendText(blob.AppendText(b, s.Receipt.RemoteID), s.Receipt.Permalink), string(s.Receipt.Thread))
 }
 
 func appendPlace(b []byte, place int) []byte {
@@ -142,80 +139,32 @@ type fate struct {
 
 // replay reads an entry into fates.
 func replay(entry []byte, fates []fate) error {
-	d := decoder{left: string(entry)}
-	switch kind := d.number(entryRow); kind {
+	d := blob.NewReader(entry)
+	switch kind := d.Number(entryRow); kind {
 	case entryClaimed:
-		from, to, since := d.number(len(fates)), d.number(len(fates)), d.time()
-		d.bad = d.bad || len(d.left) > 0 || from > to
-		for i := from; i < to && !d.bad; i++ {
+		from, to, since := d.Number(len(fates)), d.Number(len(fates)), d.Signed()
+		if d.Len() > 0 || from > to {
+			d.Fail()
+		}
+		for i := from; i < to && !d.Bad(); i++ {
 			fates[i] = fate{kind: entryClaimed, at: since}
 		}
 	case entryDelivered, entryRow:
-		for len(d.left) > 0 {
-			n := d.number(len(fates) - 1)
+		for d.Len() > 0 {
+			n := d.Number(len(fates) - 1)
 			f := fate{kind: byte(kind)} //nolint:gosec // it is at most entryRow
 			if kind == entryDelivered {
-				f.at, f.remote, f.permalink, f.thread = d.time(), d.text(), d.text(), d.text()
+				f.at, f.remote, f.permalink, f.thread = d.Signed(), d.Text(), d.Text(), d.Text()
 			}
-			if !d.bad {
+			if !d.Bad() {
 				fates[n] = f
 			}
 		}
 	default:
-		d.bad = true
+		d.Fail()
 	}
-	if d.bad {
+	if d.Bad() {
 		return errPack
 	}
 	return nil
 }
-
-// decoder reads what may be anything. After a mistake everything it returns is zero. The
-// words it returns are parts of what it reads.
-type decoder struct {
-	left string
-	bad  bool
-}
-
-// number is at most most.
-func (d *decoder) number(most int) int {
-	var v uint64
-	for i, shift := 0, 0; i < len(d.left) && shift < 64; i, shift = i+1, shift+7 {
-		c := d.left[i]
-		v |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			if d.bad || most < 0 || v > uint64(most) {
-				break
-			}
-			d.left = d.left[i+1:]
-			return int(v) //nolint:gosec // it is at most most
-		}
-	}
-	d.fail()
-	return 0
-}
-
-// time is any number, as binary.AppendVarint writes it.
-func (d *decoder) time() int64 {
-	b := [binary.MaxVarintLen64]byte{}
-	v, n := binary.Varint(b[:copy(b[:], d.left)])
-	if d.bad || n <= 0 {
-		d.fail()
-		return 0
-	}
-	d.left = d.left[n:]
-	return v
-}
-
-func (d *decoder) text() string {
-	n := d.number(len(d.left))
-	if d.bad || n > len(d.left) {
-		d.fail()
-		return ""
-	}
-	s := d.left[:n]
-	d.left = d.left[n:]
-	return s
-}
-
-func (d *decoder) fail() { d.bad, d.left = true, "" }
