@@ -10,6 +10,7 @@ import (
 
 	"sitrep/channels"
 	"sitrep/dispatcher"
+	"sitrep/internal/usage"
 	"sitrep/ledger"
 	"sitrep/renderers"
 )
@@ -46,9 +47,9 @@ func benchAttempts(b *testing.B, workers int, c channels.Channel) {
 		rounds++
 		m.fill(n)
 		runtime.ReadMemStats(&before)
-		began := processor(b)
+		began := usage.Processor(b)
 		m.run(b, d, n)
-		used += processor(b) - began
+		used += usage.Processor(b) - began
 		runtime.ReadMemStats(&after)
 		allocs, bytes = allocs+after.Mallocs-before.Mallocs, bytes+after.TotalAlloc-before.TotalAlloc
 	}

@@ -3,19 +3,17 @@ package dispatcher_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"sitrep/channels"
 	"sitrep/dispatcher"
 	"sitrep/incident"
+	"sitrep/internal/usage"
 	"sitrep/ledger/sqlite"
 	"sitrep/renderers"
 )
@@ -99,7 +97,7 @@ func benchFirst(b *testing.B, n int) {
 	var firsts, attempts []time.Duration
 	var all time.Duration
 	rounds := 0
-	before := processor(b)
+	before := usage.Processor(b)
 	for b.Loop() {
 		rounds++
 		t := send(b, d, far, fmt.Sprint(rounds), n)
@@ -109,19 +107,8 @@ func benchFirst(b *testing.B, n int) {
 	b.ReportMetric(ms(middle(firsts)), "first-ms")
 	b.ReportMetric(ms(middle(attempts)), "accepted-to-attempt-ms")
 	b.ReportMetric(float64(all.Microseconds())/float64(rounds*n), "µs/delivery")
-	b.ReportMetric(float64((processor(b)-before).Microseconds())/float64(rounds*n), "cpu-µs/delivery")
+	b.ReportMetric(float64((usage.Processor(b)-before).Microseconds())/float64(rounds*n), "cpu-µs/delivery")
 	b.ReportMetric(0, "ns/op")
-}
-
-// processor is how much of it this process has used: unlike the time on the clock it
-// is nearly the same whatever else the machine does.
-func processor(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // times of one update, from its bytes.
@@ -162,44 +149,13 @@ func BenchmarkMemory(b *testing.B) {
 	var most uint64
 	for i := 0; b.Loop(); i++ {
 		debug.FreeOSMemory()
-		idle := resident(b)
-		stop, peak := make(chan struct{}), make(chan uint64)
-		go watchMemory(b, stop, peak)
+		idle := usage.Resident()
+		peak := usage.Watch()
 		send(b, d, far, fmt.Sprint(i), n)
-		close(stop)
-		if p := <-peak; p > idle {
+		if p := peak().Resident; p > idle {
 			most = max(most, p-idle)
 		}
 	}
 	b.ReportMetric(float64(most)/(1<<20), "MB-above-idle")
 	b.ReportMetric(0, "ns/op")
-}
-
-func watchMemory(b *testing.B, stop <-chan struct{}, peak chan<- uint64) {
-	var most uint64
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-stop:
-			peak <- most
-			return
-		case <-tick.C:
-			most = max(most, resident(b))
-		}
-	}
-}
-
-// resident is the resident memory of this process; zero where /proc cannot tell.
-func resident(b *testing.B) uint64 {
-	b.Helper()
-	raw, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	var size, pages uint64
-	if _, err := fmt.Sscan(strings.TrimSpace(string(raw)), &size, &pages); err != nil {
-		return 0
-	}
-	return pages * uint64(os.Getpagesize()) //nolint:gosec // not negative
 }

@@ -6,13 +6,13 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"sitrep/channels"
 	"sitrep/channels/email"
 	"sitrep/internal/smtprig"
+	"sitrep/internal/usage"
 )
 
 func TestMain(m *testing.M) {
@@ -45,9 +45,9 @@ func BenchmarkCost(b *testing.B) {
 			var waits int
 			runtime.ReadMemStats(&before)
 			for b.Loop() {
-				began := processor(b)
+				began := usage.Processor(b)
 				sendCost(b, c, all)
-				used += processor(b) - began
+				used += usage.Processor(b) - began
 				got := far.Take(b)
 				got.Once(b, n)
 				waits += got.Writes
@@ -81,15 +81,4 @@ func sendCost(b *testing.B, c *email.Channel, all []channels.Envelope) {
 		})
 	}
 	wg.Wait()
-}
-
-// processor is how much of it this process has used: unlike the time on the clock it is
-// nearly the same whatever else the machine does.
-func processor(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
