@@ -83,6 +83,10 @@
 // 421 or "too much" before it has looked at a message, rests for five seconds, doubling
 // up to five minutes, as long as there is another.
 //
+// Attempts that end while sixteen or more messages are queued are told so together, sixteen
+// at a time and five milliseconds late at most: an attempt's end brings no more work than
+// there is.
+//
 // The relay may close a session while nobody uses it, or say 421 and mean all that
 // follows in the window. A message of which it has looked at nothing goes to the head of
 // the queue, once, within the same attempt; it is the only thing ever done twice. Into

@@ -22,14 +22,14 @@ func (m letter) size() int { return len(m.head) + len(m.tail.plain) }
 
 // job is a letter on its way through the pool. Its attempt waits for done, and hands it
 // on to another one's afterwards. Sessions may still hold the job then, so nobody writes
-// to done but end, which does so once.
+// to done but the pool, which does so once (see pool.end).
 type job struct {
 	letter
 	done chan result // of one
 
 	// Under the pool's lock.
 	on    *session      // that has it; nil while it is queued and once it is done
-	ended bool          // it is done, and done is not its own any more
+	ended bool          // how is known, and told or about to be; done is not its own any more
 	tries int           // sessions that gave it back without anything of it having been looked at
 	bare  bool          // a relay did not understand how it was asked for reports: it is not any more
 	until time.Time     // when it is taken back, while it is queued
@@ -55,15 +55,6 @@ type result struct {
 }
 
 func newJob(m letter) *job { return &job{letter: m, done: make(chan result, 1)} }
-
-// end tells j's attempt how it ended, unless it was told already. The caller holds the
-// pool's lock.
-func (j *job) end(r result) {
-	if !j.ended {
-		j.ended = true
-		j.done <- r
-	}
-}
 
 // stage is where in the exchange something was said or went wrong.
 type stage int

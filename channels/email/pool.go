@@ -34,6 +34,9 @@ type pool struct {
 	armed   bool
 	look    *time.Timer // looks for what has been queued for too long
 	looksAt time.Time   // when; zero: never
+	untold  []outcome   // attempts that are over, see end
+	teller  *time.Timer // tells them
+	telling bool        // it will
 	closed  bool
 	openers context.Context //nolint:containedctx // of all sessions being opened; ended when nobody waits for them any more
 	abandon context.CancelFunc
@@ -116,6 +119,9 @@ func (p *pool) assign(s *session, now time.Time) *job {
 	j := p.queue[0]
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
+	if !p.enough() {
+		p.tell()
+	}
 	s.relay.count(now)
 	j.on, j.left = s, j.until.Sub(now)
 	j.fresh = s.used == 0
@@ -218,7 +224,7 @@ func (p *pool) finish(s *session, j *job, answer string, err error) {
 		if err == nil {
 			p.noteBare(s.relay, j, now)
 		}
-		j.end(result{relay: s.relay, answer: answer, err: err})
+		p.end(j, result{relay: s.relay, answer: answer, err: err})
 	}
 	s.note(err, p.window)
 	p.setFree(s, s.load == 0 && !s.waits && !s.done() && !again)
@@ -331,7 +337,7 @@ func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.abandon()
-	for _, t := range []*time.Timer{p.sweep, p.look} {
+	for _, t := range []*time.Timer{p.sweep, p.look, p.teller} {
 		if t != nil {
 			t.Stop()
 		}

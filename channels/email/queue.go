@@ -125,7 +125,7 @@ func (p *pool) cancel(j *job) {
 
 // takeBack ends an attempt that is no longer queued and that no session has.
 func (p *pool) takeBack(j *job, err error) {
-	j.end(result{relay: p.relays[0], err: at(opening, err)})
+	p.end(j, result{relay: p.relays[0], err: at(opening, err)})
 }
 
 // unwanted stops opening sessions that nobody waits for any more. The caller holds the

@@ -195,12 +195,13 @@ func TestGivenBackGoesFirst(t *testing.T) {
 
 // TestJobEndsOnce: what comes after the end reaches nobody, for done may be another's.
 func TestJobEndsOnce(t *testing.T) {
+	var p pool
 	j := newJob(letter{})
-	j.end(result{answer: "first"})
+	p.end(j, result{answer: "first"})
 	if r := <-j.done; r.answer != "first" {
 		t.Error(r.answer)
 	}
-	j.end(result{answer: "second"})
+	p.end(j, result{answer: "second"})
 	select {
 	case r := <-j.done:
 		t.Errorf("it ended again: %s", r.answer)
@@ -227,7 +228,7 @@ func TestNobodyHearsAnothersResult(t *testing.T) {
 				if j := p.take(s); j != nil {
 					p.finish(s, j, j.to, nil)
 					p.mu.Lock()
-					j.end(result{answer: "a second time"})
+					p.end(j, result{answer: "a second time"})
 					p.mu.Unlock()
 				}
 				s.used = 0

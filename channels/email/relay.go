@@ -209,10 +209,11 @@ func (p *pool) hasAlternative(now time.Time) bool {
 }
 
 func (p *pool) failAll(r *relay, err error) {
-	for _, j := range p.queue {
-		j.end(result{relay: r, err: err})
-	}
+	all := p.queue
 	p.queue = nil
+	for _, j := range all {
+		p.end(j, result{relay: r, err: err})
+	}
 }
 
 // failsOver reports whether a message that a relay has put off because of itself, and
