@@ -49,6 +49,39 @@ func TestEmailDocument(t *testing.T) {
 	}
 }
 
+// TestEmailStaysASCII: of what sitrep adds nothing makes a mail that is ASCII anything else,
+// nor a line longer than mail carries (RFC 5322 section 2.1.1), so it travels as it is.
+func TestEmailStaysASCII(t *testing.T) {
+	for _, status := range []incident.Status{incident.Investigating, incident.Identified, incident.Monitoring, incident.Resolved} {
+		u := sample(t, status)
+		u.Summary = strings.Repeat("A sentence of a summary that is not that long. ", 10)
+		u.Summary += "\n\n" + strings.Repeat("- A point that is made, and **made** again, and then `once` more.\n", 40)
+		for _, a := range []incident.Audience{incident.Internal, incident.Customer, incident.Public} {
+			doc := render(t, renderers.Request{Update: u, Format: channels.FormatEmail, Audience: a}).HTML
+			if a == incident.Internal && !strings.Contains(doc, "&#8230;") {
+				t.Errorf("%s: the preheader was not cut", status)
+			}
+			for line := range strings.Lines(doc) {
+				if i := strings.IndexFunc(line, func(r rune) bool { return r > '~' }); i >= 0 || len(line) > 998 {
+					t.Errorf("%s, %s: %d octets, or not ASCII at %d: %s", status, a, len(line), i, line)
+				}
+			}
+		}
+	}
+}
+
+// TestEmailStaysText: what is written as references for the sake of ASCII is still escaped.
+func TestEmailStaysText(t *testing.T) {
+	u := sample(t, incident.Identified)
+	u.Summary = "Zwölf <b>& mehr</b> \"日本\" &#60;i&#62; 😀."
+	doc := render(t, renderers.Request{Update: u, Format: channels.FormatEmail, Audience: incident.Internal}).HTML
+	want := "Zw&#246;lf &lt;b&gt;&amp; mehr&lt;/b&gt; &#34;&#26085;&#26412;&#34; &lt;i&gt; &#128512;.\n&#847;"
+	if !strings.Contains(doc, want) {
+		_, doc, _ = strings.Cut(doc, "<body")
+		t.Errorf("no %s in %s", want, doc[:600])
+	}
+}
+
 // TestEmailTooLong wants the author to hear which section is too long.
 func TestEmailTooLong(t *testing.T) {
 	u := sample(t, incident.Identified)
@@ -86,7 +119,7 @@ func TestTextLimit(t *testing.T) {
 // TestContrast computes the contrast of every text with what it stands on, in light
 // and in dark, and wants WCAG AA.
 func TestContrast(t *testing.T) {
-	for _, status := range incident.Statuses() {
+	for _, status := range []incident.Status{incident.Investigating, incident.Identified, incident.Monitoring, incident.Resolved} {
 		doc := emailOf(t, status, incident.Internal, "").HTML
 		for _, dark := range []bool{false, true} {
 			c := contrast{t: t, dark: map[string]map[string]string{}, name: fmt.Sprintf("%s, dark %v", status, dark)}

@@ -3,6 +3,7 @@ package renderers_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"sitrep/channels"
@@ -45,6 +46,21 @@ func TestGuardReadsAllOfAMessage(t *testing.T) {
 	}
 	if found := guardPolicy().Guard(guarded("x", "y"), incident.Audience("?"), channels.Message{Text: "@dana"}); len(found) != 1 {
 		t.Errorf("an unknown audience is guarded like any outside: %+v", found)
+	}
+}
+
+// TestGuardReadsReferences: a name that stands in the hidden beginning of a mail only, and
+// there in references, as the renderer writes them, is found.
+func TestGuardReadsReferences(t *testing.T) {
+	leaky := guarded("Like 松下電器, and not like last time.", "y")
+	doc := guardRender(t, leaky, incident.Customer, channels.FormatEmail).HTML
+	from, to := strings.Index(doc, `<div aria-hidden="true"`), strings.Index(doc, `<div role="article"`)
+	if from < 0 || to < from || !strings.Contains(doc[from:to], "&#26494;&#19979;&#38651;&#22120;") {
+		t.Fatalf("the name is not in references there:\n%s", doc[from:to])
+	}
+	found := guardPolicy().Guard(guarded("x", "y"), incident.Customer, channels.Message{HTML: doc[from:to]})
+	if len(found) != 1 || found[0].Kind != renderers.FoundCustomer {
+		t.Errorf("%+v", found)
 	}
 }
 

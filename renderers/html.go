@@ -34,12 +34,16 @@ func (w *htmlWriter) open(tag, more string) {
 
 func (w *htmlWriter) close(tag string) { w.b.WriteString("</" + tag + ">") }
 
+// line begins a new line where that means nothing: mail carries none of more than 998 octets
+// as it is (RFC 5322 section 2.1.1).
+func (w *htmlWriter) line() { w.b.WriteByte('\n') }
+
 func (w *htmlWriter) text(s string) { w.b.WriteString(html.EscapeString(s)) }
 
 func (w *htmlWriter) blocks(bs []block) {
 	for _, b := range bs {
 		w.block(b)
-		w.b.WriteByte('\n')
+		w.line()
 	}
 }
 
@@ -87,10 +91,12 @@ func (w *htmlWriter) list(b block) {
 	}
 	w.depth++
 	for _, it := range b.items {
+		w.line()
 		w.open("li", "")
 		w.item(it, b.loose)
 		w.close("li")
 	}
+	w.line()
 	w.depth--
 	w.close(tag)
 }
@@ -120,6 +126,7 @@ func (w *htmlWriter) table(b block) {
 		case 1:
 			section = "tbody"
 		}
+		w.line()
 		if section != "" {
 			w.b.WriteString("<" + section + ">")
 		}
@@ -137,6 +144,9 @@ func (w *htmlWriter) table(b block) {
 func (w *htmlWriter) row(row []cell, tag string, align []string) {
 	w.open("tr", "")
 	for i, c := range row {
+		if i > 0 {
+			w.line()
+		}
 		more := ""
 		if tag == "th" {
 			more = ` align="left"`

@@ -2,7 +2,9 @@ package renderers
 
 import (
 	"html/template"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // mailAttrs is what the elements of a section get in e-mail. Every style is written
@@ -47,4 +49,19 @@ const (
 // preheader.
 func inboxPadding() template.HTML {
 	return template.HTML(strings.Repeat("&#847;&zwnj;&nbsp;", 40)) // a constant
+}
+
+// asciiHTML is s as HTML, with references for what is not ASCII. With it in the places where
+// sitrep's own words have such characters, the mail of an update in ASCII is ASCII, and
+// travels as it is: readable in its source, and a tenth shorter than as quoted-printable.
+func asciiHTML(s string) template.HTML {
+	var b strings.Builder
+	for _, r := range template.HTMLEscapeString(s) {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+		} else {
+			b.WriteString("&#" + strconv.Itoa(int(r)) + ";")
+		}
+	}
+	return template.HTML(b.String()) //nolint:gosec // it was escaped
 }

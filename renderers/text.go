@@ -72,5 +72,6 @@ func funcs() template.FuncMap {
 		"outlookOpen":  func() htmltemplate.HTML { return outlookOpen },
 		"outlookClose": func() htmltemplate.HTML { return outlookClose },
 		"inboxPadding": inboxPadding,
+		"ascii":        asciiHTML,
 	}
 }

@@ -15,7 +15,8 @@
 // the Date is the time of the attempt.)
 //
 // A part travels as 7bit if it is ASCII in lines of at most 998 octets, otherwise as
-// quoted-printable: no relay needs 8BITMIME, and none re-encodes what it carries.
+// quoted-printable: no relay needs 8BITMIME, and none re-encodes what it carries. The built-in
+// templates add nothing that is not ASCII, and no line that is longer.
 //
 // The thread of an incident is the list of its Message-IDs. They become References,
 // and the last of them In-Reply-To (RFC 5322 section 3.6.4); the first and the

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// update is what is sent: an ordinary one, about 6 KB as mail.
+// update is what is sent: an ordinary one, about 10 KB as mail.
 const update = `### ABC Corp SEV1 outage - 7:20pm UTC update
 
 #### Status: Identified
