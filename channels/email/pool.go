@@ -337,6 +337,7 @@ func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.abandon()
+	p.tell()
 	for _, t := range []*time.Timer{p.sweep, p.look, p.teller} {
 		if t != nil {
 			t.Stop()

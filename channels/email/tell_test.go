@@ -182,3 +182,22 @@ func TestAllFailAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestClosingTells: whoever is still to be told when the pool is closed is told then.
+func TestClosingTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := quietPool(t)
+		s := handmade(t, p)
+		ctx, cancel := context.WithCancel(t.Context())
+		end := begin(t.Context(), p, time.Now(), "a@b.example")
+		j := p.take(s)
+		for range together {
+			begin(ctx, p, time.Now(), "b@b.example")
+		}
+		p.finish(s, j, "ok", nil)
+		told(t, []chan attempt{end}, 0)
+		p.close()
+		told(t, []chan attempt{end}, 1)
+		cancel()
+	})
+}
