@@ -84,7 +84,7 @@ func (r *relay) accept() {
 		r.conns++
 		n := r.conns
 		r.open[c] = true
-		r.most = max(r.most, len(r.open))
+		r.most = max(r.most, r.staying())
 		r.mu.Unlock()
 		r.wg.Go(func() {
 			r.serve(n, c)
@@ -94,6 +94,24 @@ func (r *relay) accept() {
 			r.mu.Unlock()
 		})
 	}
+}
+
+// staying is how many connections are open that have not said QUIT: whoever has may come
+// again as soon as it has heard the answer. The caller holds the lock.
+func (r *relay) staying() int {
+	n := 0
+	for _, stays := range r.open {
+		if stays {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *relay) leaves(c net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open[c] = false
 }
 
 // peer is one connection to the relay.
@@ -132,6 +150,9 @@ func (r *relay) serve(n int, c net.Conn) {
 				return
 			}
 			continue
+		}
+		if verb == "QUIT" {
+			r.leaves(c)
 		}
 		reply := p.usual(verb, line)
 		if login = p.say(verb, line, reply); !login {
