@@ -52,11 +52,11 @@ func TestEmailDocument(t *testing.T) {
 // TestEmailStaysASCII: of what sitrep adds nothing makes a mail that is ASCII anything else,
 // nor a line longer than mail carries (RFC 5322 section 2.1.1), so it travels as it is.
 func TestEmailStaysASCII(t *testing.T) {
-	for _, status := range []incident.Status{incident.Investigating, incident.Identified, incident.Monitoring, incident.Resolved} {
+	for _, status := range incident.Statuses() {
 		u := sample(t, status)
 		u.Summary = strings.Repeat("A sentence of a summary that is not that long. ", 10)
 		u.Summary += "\n\n" + strings.Repeat("- A point that is made, and **made** again, and then `once` more.\n", 40)
-		for _, a := range []incident.Audience{incident.Internal, incident.Customer, incident.Public} {
+		for _, a := range incident.Audiences() {
 			doc := render(t, renderers.Request{Update: u, Format: channels.FormatEmail, Audience: a}).HTML
 			if a == incident.Internal && !strings.Contains(doc, "&#8230;") {
 				t.Errorf("%s: the preheader was not cut", status)
@@ -119,7 +119,7 @@ func TestTextLimit(t *testing.T) {
 // TestContrast computes the contrast of every text with what it stands on, in light
 // and in dark, and wants WCAG AA.
 func TestContrast(t *testing.T) {
-	for _, status := range []incident.Status{incident.Investigating, incident.Identified, incident.Monitoring, incident.Resolved} {
+	for _, status := range incident.Statuses() {
 		doc := emailOf(t, status, incident.Internal, "").HTML
 		for _, dark := range []bool{false, true} {
 			c := contrast{t: t, dark: map[string]map[string]string{}, name: fmt.Sprintf("%s, dark %v", status, dark)}

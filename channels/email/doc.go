@@ -85,8 +85,8 @@
 // up to five minutes, as long as there is another.
 //
 // Attempts that end while sixteen or more messages are queued are told so together, sixteen
-// at a time and five milliseconds late at most: an attempt's end brings no more work than
-// there is.
+// at a time and five milliseconds late at most: with so many waiting, nobody is missed who
+// could bring another.
 //
 // The relay may close a session while nobody uses it, or say 421 and mean all that
 // follows in the window. A message of which it has looked at nothing goes to the head of

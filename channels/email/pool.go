@@ -30,13 +30,10 @@ type pool struct {
 	parked  []*session // they wait for a message; the latest used last, and taken first
 	opening int        // sessions being opened
 	free    int        // sessions with nothing under way that are about to ask for a message
-	sweep   *time.Timer
-	armed   bool
-	look    *time.Timer // looks for what has been queued for too long
-	looksAt time.Time   // when; zero: never
-	untold  []outcome   // attempts that are over, see end
-	teller  *time.Timer // tells them
-	telling bool        // it will
+	sweep   alarm      // ends what was parked for too long
+	look    alarm      // takes back what has been queued for too long
+	untold  []outcome  // attempts that are over, see end
+	teller  alarm      // tells them
 	closed  bool
 	openers context.Context //nolint:containedctx // of all sessions being opened; ended when nobody waits for them any more
 	abandon context.CancelFunc
@@ -51,6 +48,7 @@ func newPool(s settings, log *slog.Logger, dial func(context.Context, *relay) (*
 		p.relays = append(p.relays, &relay{endpoint: e, limit: e.maxSessions, perSession: e.maxPerSession})
 	}
 	p.openers, p.abandon = context.WithCancel(context.Background())
+	p.sweep.ring, p.look.ring, p.teller.ring = p.age, p.expire, p.tellInTime
 	return p
 }
 
@@ -209,7 +207,7 @@ func (p *pool) await(s *session, now time.Time) {
 func (p *pool) park(s *session, now time.Time) {
 	s.since = now
 	p.parked = append(p.parked, s)
-	p.arm(p.keep)
+	p.sweep.by(now.Add(p.keep), now)
 }
 
 // finish ends an attempt.
@@ -298,27 +296,14 @@ func (p *pool) broke(s *session) {
 	p.stir(s, time.Now())
 }
 
-// arm has the sweep run after d, unless it is due anyhow. The caller holds the lock.
-func (p *pool) arm(d time.Duration) {
-	switch {
-	case p.armed:
-		return
-	case p.sweep == nil:
-		p.sweep = time.AfterFunc(d, p.age)
-	default:
-		p.sweep.Reset(d)
-	}
-	p.armed = true
-}
-
 // age ends the sessions that were idle for long enough.
 func (p *pool) age() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.armed = false
-	again := p.keep
+	p.sweep.off()
+	again, now := p.keep, time.Now()
 	for _, s := range slices.Clone(p.parked) {
-		switch left := p.keep - time.Since(s.since); {
+		switch left := p.keep - now.Sub(s.since); {
 		case s.load > 0:
 		case left <= 0:
 			s.leaves = true
@@ -328,7 +313,7 @@ func (p *pool) age() {
 		}
 	}
 	if len(p.parked) > 0 && !p.closed {
-		p.arm(again)
+		p.sweep.by(now.Add(again), now)
 	}
 }
 
@@ -338,10 +323,8 @@ func (p *pool) close() {
 	p.closed = true
 	p.abandon()
 	p.tell()
-	for _, t := range []*time.Timer{p.sweep, p.look, p.teller} {
-		if t != nil {
-			t.Stop()
-		}
+	for _, a := range []*alarm{&p.sweep, &p.look, &p.teller} {
+		a.stop()
 	}
 	for _, s := range slices.Clone(p.parked) {
 		p.hand(s, nil)

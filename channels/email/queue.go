@@ -56,21 +56,8 @@ func (p *pool) enqueue(i int, j *job, wait time.Duration, now time.Time) {
 	p.queue = slices.Insert(p.queue, i, j)
 	p.match(now)
 	if j.on == nil && !j.ended {
-		p.lookAt(j.until, now)
+		p.look.by(j.until, now)
 	}
-}
-
-// lookAt has the queue looked through at t, or earlier. The caller holds the lock.
-func (p *pool) lookAt(t, now time.Time) {
-	switch {
-	case !p.looksAt.IsZero() && !p.looksAt.After(t):
-		return
-	case p.look == nil:
-		p.look = time.AfterFunc(t.Sub(now), p.expire)
-	default:
-		p.look.Reset(t.Sub(now))
-	}
-	p.looksAt = t
 }
 
 // expire takes back what no session has taken up in time, wherever in the queue it is.
@@ -97,8 +84,8 @@ func (p *pool) expire() {
 	if len(p.queue) < before {
 		p.unwanted()
 	}
-	if p.looksAt = (time.Time{}); !next.IsZero() {
-		p.lookAt(next, now)
+	if p.look.off(); !next.IsZero() {
+		p.look.by(next, now)
 	}
 }
 

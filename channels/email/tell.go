@@ -31,15 +31,10 @@ func (p *pool) end(j *job, r result) {
 	switch {
 	case len(p.untold) >= together || !p.enough():
 		p.tell()
-		return
-	case p.telling:
-		return
-	case p.teller == nil:
-		p.teller = time.AfterFunc(longestUntold, p.tellInTime)
-	default:
-		p.teller.Reset(longestUntold)
+	case len(p.untold) == 1: // who comes after it is told with it
+		now := time.Now()
+		p.teller.by(now.Add(longestUntold), now)
 	}
-	p.telling = true
 }
 
 // enough reports that so many messages are queued that nobody is missed who could bring
@@ -49,7 +44,7 @@ func (p *pool) enough() bool { return len(p.queue) >= together }
 func (p *pool) tellInTime() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.telling = false
+	p.teller.off()
 	p.tell()
 }
 

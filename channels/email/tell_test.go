@@ -10,9 +10,9 @@ import (
 
 // crowd is a pool in which n messages wait to be told how they ended, and so many others
 // wait for a session. finish ends the attempt at the next one of the n.
-func crowd(t *testing.T, ctx context.Context, n, others int) (finish func(), ends []chan attempt) {
+func crowd(t *testing.T, ctx context.Context, n, others int) (p *pool, finish func(), ends []chan attempt) {
 	t.Helper()
-	p, _ := quietPool(t)
+	p, _ = quietPool(t)
 	p.wait = time.Hour
 	s := handmade(t, p)
 	s.window = n
@@ -24,7 +24,7 @@ func crowd(t *testing.T, ctx context.Context, n, others int) (finish func(), end
 	for range others {
 		begin(t.Context(), p, time.Now(), "other@b.example")
 	}
-	return func() {
+	return p, func() {
 		p.finish(s, jobs[0], "ok", nil)
 		jobs = jobs[1:]
 	}, ends
@@ -52,7 +52,7 @@ func told(t *testing.T, ends []chan attempt, want int) {
 // TestEndsAreToldTogether: while enough others wait, several at a time, as many as may be.
 func TestEndsAreToldTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		finish, ends := crowd(t, t.Context(), 2*together+1, together)
+		_, finish, ends := crowd(t, t.Context(), 2*together+1, together)
 		for range 2 {
 			for range together - 1 {
 				finish()
@@ -73,7 +73,7 @@ func TestEndsAreToldTogether(t *testing.T) {
 // one that comes while another waits does not have it wait for longer. So it is each time.
 func TestEndsAreToldSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		finish, ends := crowd(t, t.Context(), 9, together)
+		_, finish, ends := crowd(t, t.Context(), 9, together)
 		for range 3 {
 			finish()
 			time.Sleep(longestUntold - 1)
@@ -92,7 +92,7 @@ func TestEndsAreToldSoon(t *testing.T) {
 // for company; and with them all that are over.
 func TestEndsAreToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		finish, ends := crowd(t, t.Context(), 3, together-1)
+		_, finish, ends := crowd(t, t.Context(), 3, together-1)
 		for i := range ends {
 			finish()
 			told(t, ends[i:], 1)
@@ -140,7 +140,7 @@ func TestEndsAreToldWhenOthersGo(t *testing.T) {
 func TestEndIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		finish, ends := crowd(t, ctx, 1, together)
+		_, finish, ends := crowd(t, ctx, 1, together)
 		finish()
 		cancel()
 		told(t, ends, 0)
@@ -152,11 +152,9 @@ func TestEndIsNotLost(t *testing.T) {
 // TestToldAreForgotten: nobody's message is held on to.
 func TestToldAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := quietPool(t)
-		s := handmade(t, p)
-		end := begin(t.Context(), p, time.Now(), "a@b.example")
-		p.finish(s, p.take(s), "ok", nil)
-		told(t, []chan attempt{end}, 1)
+		p, finish, ends := crowd(t, t.Context(), 1, 0)
+		finish()
+		told(t, ends, 1)
 		for _, o := range p.untold[:cap(p.untold)] {
 			if o.j != nil {
 				t.Error("the pool holds on to a message whose end was told")
@@ -186,18 +184,10 @@ func TestAllFailAtOnce(t *testing.T) {
 // TestClosingTells: whoever is still to be told when the pool is closed is told then.
 func TestClosingTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := quietPool(t)
-		s := handmade(t, p)
-		ctx, cancel := context.WithCancel(t.Context())
-		end := begin(t.Context(), p, time.Now(), "a@b.example")
-		j := p.take(s)
-		for range together {
-			begin(ctx, p, time.Now(), "b@b.example")
-		}
-		p.finish(s, j, "ok", nil)
-		told(t, []chan attempt{end}, 0)
+		p, finish, ends := crowd(t, t.Context(), 1, together)
+		finish()
+		told(t, ends, 0)
 		p.close()
-		told(t, []chan attempt{end}, 1)
-		cancel()
+		told(t, ends, 1)
 	})
 }
